@@ -1,0 +1,165 @@
+"""The four sockets between the platform and the world: bus, lake, feature store, model registry.
+
+Each is a Protocol that says what must hold, and nothing of how. ``wiring.connect`` fills them;
+``pipeline`` and ``serving`` know only this page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A run of records of one partition: ``records[i]`` has offset ``start + i`` on a local log.
+
+    ``end`` is the offset to read from next.
+    """
+
+    partition: int
+    start: int
+    end: int
+    records: Sequence[bytes]
+
+
+class EventBus(Protocol):
+    """Carries events, in order for each entity, and forgets none that it accepted."""
+
+    def publish(self, events: Iterable[tuple[str, bytes]]) -> int:
+        """Return how many (entity id, event) pairs are now durable: all of them, or it raises.
+
+        Raises
+        ------
+        Unavailable
+            If the events could not be made durable.
+        """
+        ...
+
+    def read(self, offsets: Mapping[int, int], *, max_records: int) -> Iterator[Batch]:
+        """Yield what stands at or after the offsets (none: the beginning), up to the present end."""
+        ...
+
+
+class Lake(Protocol):
+    """Tables of events and of what is derived from them; a commit is seen whole or not at all."""
+
+    def append(
+        self, table: str, rows: pa.Table, *, offsets: Mapping[str, int] | None = None
+    ) -> int:
+        """Append rows, once for the given offsets, and return the table's version.
+
+        ``offsets`` (application id → next offset) are stored in the same commit.
+
+        Raises
+        ------
+        Conflict
+            If another writer moved one of the offsets meanwhile.
+        """
+        ...
+
+    def replace(self, table: str, rows: pa.Table) -> int:
+        """Replace the table's content in one commit and return its version; nothing if equal."""
+        ...
+
+    def read(
+        self, table: str, *, columns: Sequence[str] | None = None, version: int | None = None
+    ) -> pa.Table:
+        """Return the table, or an empty one under its schema if nothing was ever written."""
+        ...
+
+    def offset(self, table: str, application: str) -> int | None:
+        """Return the offset stored with the last commit of that application, if any."""
+        ...
+
+    def version(self, table: str) -> int:
+        """Return the table's version, -1 if it was never written."""
+        ...
+
+    def location(self, table: str) -> str:
+        """Return the address under which Feast and DuckDB find the table."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineRow:
+    """The features of one entity now.
+
+    ``missing`` are features never written for it; ``seen_at`` is when the oldest of the views was
+    written, ``None`` if no view knows the entity.
+    """
+
+    values: Mapping[str, object]
+    missing: tuple[str, ...]
+    seen_at: datetime | None
+
+
+class FeatureStore(Protocol):
+    """Features under one definition, for training as of the past and online as of now."""
+
+    def apply(self) -> None:
+        """Register the repository's entities, views and services; a second time changes nothing."""
+        ...
+
+    def materialize(self, until: datetime) -> int:
+        """Bring the online store up to ``until`` and return how many rows were written."""
+        ...
+
+    def training_frame(self, service: str, spine: pd.DataFrame) -> pd.DataFrame:
+        """Return the spine's rows, in order, with each feature as it was known at ``event_timestamp``."""
+        ...
+
+    def online(self, service: str, entity_ids: Sequence[str]) -> list[OnlineRow]:
+        """Return the present features of each entity, in order; unknown ones with all missing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A registered version of a model, where its files are, and what was measured when it was made."""
+
+    model: str
+    version: str
+    figures: Mapping[str, float]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    registered_at: datetime | None = None
+
+
+class ModelRegistry(Protocol):
+    """Runs, versions and aliases; what serves is what ``champion`` points to."""
+
+    def register(
+        self,
+        model: str,
+        folder: Path,
+        *,
+        figures: Mapping[str, float],
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+    ) -> ModelVersion:
+        """Record a run with the folder's files and register it as a new version."""
+        ...
+
+    def point(self, model: str, alias: str, version: str) -> None:
+        """Let the alias stand for the version."""
+        ...
+
+    def resolve(self, model: str, alias: str) -> ModelVersion | None:
+        """Return the version an alias stands for, if any."""
+        ...
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Return the versions of a model, newest first."""
+        ...
+
+    def download(self, version: ModelVersion, into: Path) -> Path:
+        """Return a folder with the version's files."""
+        ...

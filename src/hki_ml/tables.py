@@ -1,0 +1,89 @@
+"""The tables of the lake: their columns, in one place, as Arrow schemas.
+
+Times are UTC in microseconds, money in USD, areas in square feet. ``FACT_*`` name the columns that a
+sale, a home and a request share, so that no list of facts stands anywhere else.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+TIME = pa.timestamp("us", "UTC")
+
+FACT_NUMBERS: tuple[str, ...] = (
+    "latitude",
+    "longitude",
+    "living_sqft",
+    "lot_sqft",
+    "bedrooms",
+    "bathrooms",
+    "stories",
+    "units",
+    "year_built",
+    "year_renovated",
+    "quality_grade",
+    "condition_grade",
+    "view_grade",
+    "is_waterfront",
+)
+FACT_CATEGORIES: tuple[str, ...] = ("area", "property_type")
+FACTS: tuple[str, ...] = FACT_CATEGORIES + FACT_NUMBERS
+EXTRA_PREFIX = "extra_"
+
+EVENTS = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("event_type", pa.string()),
+        ("schema_version", pa.int32()),
+        ("entity_id", pa.string()),
+        ("occurred_at", TIME),
+        ("received_at", TIME),
+        ("source", pa.string()),
+        ("properties_json", pa.string()),
+        ("ingested_at", TIME),
+    ]
+)
+"""Every accepted event once, as it came; the memory from which all else can be made again."""
+
+QUARANTINE = pa.schema(
+    [
+        ("quarantine_id", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("raw", pa.string()),
+        ("origin", pa.string()),
+        ("row_number", pa.int64()),
+        ("quarantined_at", TIME),
+    ]
+)
+"""What was not accepted, with its reason and its raw text; rows can be mended and replayed."""
+
+_FACT_FIELDS = [(name, pa.string()) for name in FACT_CATEGORIES] + [
+    (name, pa.float64()) for name in FACT_NUMBERS
+]
+
+SALES = pa.schema(
+    [
+        ("sale_id", pa.string()),
+        ("property_id", pa.string()),
+        ("sold_at", TIME),
+        ("known_at", TIME),
+        ("price_usd", pa.float64()),
+        ("is_arms_length", pa.bool_()),
+        ("source", pa.string()),
+        *_FACT_FIELDS,
+        ("extra_json", pa.string()),
+    ]
+)
+"""One row a sale with the home's facts at that time; ``sale_id`` is the id of its event."""
+
+PROPERTY_FACTS = pa.schema(
+    [
+        ("property_id", pa.string()),
+        ("event_timestamp", TIME),
+        ("created", TIME),
+        *_FACT_FIELDS,
+        ("extra_json", pa.string()),
+    ]
+)
+"""The facts of each home as they became known: one row a change (Feast view ``property_facts``)."""
