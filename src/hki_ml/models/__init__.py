@@ -1,0 +1,1 @@
+"""The rooms: one package a model, none of which knows another."""
