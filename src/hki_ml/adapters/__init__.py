@@ -1,0 +1,1 @@
+"""One file a real thing that the platform stands on; only ``wiring`` knows them all."""
