@@ -25,3 +25,29 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no public data sets at {folder} (HKI_REAL_DATA)")
     return folder
+
+
+ALLOWED_SKIPS = ("no public data sets at", "no container engine")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Name the skips that are not allowed where everything must be able to run."""
+    for reason in _bad_skips(terminalreporter):
+        terminalreporter.write_line(f"a skip that CI does not allow: {reason}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a CI run that skipped for any other reason than missing data or container engine."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and exitstatus == 0 and _bad_skips(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _bad_skips(reporter: pytest.TerminalReporter) -> list[str]:
+    if not os.environ.get("CI"):
+        return []
+    skipped = reporter.stats.get("skipped", [])
+    reasons = [str(report.longrepr[2]) for report in skipped]
+    return [reason for reason in reasons if not any(text in reason for text in ALLOWED_SKIPS)]
