@@ -14,7 +14,30 @@ from tests.conftest import ROOT
 PINS = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line
 )
-DISTRIBUTIONS = ["bentoml", "deltalake", "duckdb", "fastapi", "feast", "hiredis", "ibis-framework", "lightgbm", "mlflow", "msgspec", "numba", "numpy", "pandas", "polars", "prefect", "pyarrow", "pydantic", "redis", "scikit-learn", "sqlalchemy", "starlette", "torch"]
+DISTRIBUTIONS = [
+    "bentoml",
+    "deltalake",
+    "duckdb",
+    "fastapi",
+    "feast",
+    "hiredis",
+    "ibis-framework",
+    "lightgbm",
+    "mlflow",
+    "msgspec",
+    "numba",
+    "numpy",
+    "pandas",
+    "polars",
+    "prefect",
+    "pyarrow",
+    "pydantic",
+    "redis",
+    "scikit-learn",
+    "sqlalchemy",
+    "starlette",
+    "torch",
+]
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
