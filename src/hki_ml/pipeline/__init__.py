@@ -1,0 +1,1 @@
+"""The path, one verb a file."""
