@@ -2,7 +2,7 @@
 
 A group's contribution is its average effect on the answer when it is switched from a reference (an
 area's typical home, a comparable) to the subject, over the orders in which groups can be switched
-(Shapley 1953; Owen 1972 for values of coalitions). What is switched is the model's whole input, so the
+(Shapley 1953). What is switched is the model's whole input, so the
 sums hold for an ensemble of unlike members as for one tree.
 """
 
@@ -60,31 +60,27 @@ def shapley(worth: Floats) -> Floats:
     return values
 
 
-def paths(groups: int) -> Booleans:
-    """Return the coalitions along one order and along its reverse, shape (2·(groups+1), groups).
+def split_ratio(start: float, logs: Floats) -> Floats:
+    """Return what each factor of a product adds in money; they sum to ``start·(e^Σlogs − 1)``.
 
-    The cheap stand-in for all coalitions where many references are compared: exact for a model
-    without interactions of more than two groups.
-    """
-    forward = np.tril(np.ones((groups + 1, groups), dtype=bool), -1)
-    return np.vstack([forward, forward[:, ::-1]])
-
-
-def path_contributions(worth: Floats) -> Floats:
-    """Return each group's gain averaged over the two orders of ``paths``; they sum to the difference.
+    The logarithmic-mean split (Ang 2004): each part is its log times the logarithmic mean of both
+    ends, so no order of the factors is preferred and nothing is left over.
 
     Parameters
     ----------
-    worth
-        The answer under each row of ``paths``, shape (…, 2·(groups+1)).
+    start
+        The amount before all factors.
+    logs
+        Natural logs of the factors, shape (k,).
 
     Examples
     --------
-    >>> path_contributions(np.array([0.0, 1.0, 3.0, 0.0, 2.0, 3.0])).tolist()
-    [1.0, 2.0]
+    Two equal factors that double an amount together add half of it each.
+
+    >>> split_ratio(100.0, np.log([2.0, 2.0]) / 2).tolist()
+    [50.0, 50.0]
     """
-    half = worth.shape[-1] // 2
-    forward = np.diff(worth[..., :half], axis=-1)
-    backward = np.diff(worth[..., half:], axis=-1)[..., ::-1]
-    mean: Floats = (forward + backward) / 2
-    return mean
+    total = float(logs.sum())
+    mean = start if abs(total) < 1e-12 else start * np.expm1(total) / total
+    parts: Floats = logs * mean
+    return parts

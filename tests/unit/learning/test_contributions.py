@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hki_ml.learning.contributions import coalitions, path_contributions, paths, shapley
+from hki_ml.learning.contributions import coalitions, shapley, split_ratio
 
 worths = st.integers(1, 5).flatmap(
     lambda groups: st.lists(st.floats(-1e6, 1e6), min_size=2**groups, max_size=2**groups)
@@ -38,22 +38,14 @@ def test_a_group_that_changes_nothing_contributes_nothing():
     assert np.allclose(shapley(worth), [3.0, 4.0, 0.0])
 
 
-@given(st.lists(st.floats(-1e3, 1e3), min_size=6, max_size=6))
-def test_two_orders_are_exact_where_no_three_groups_interact(numbers):
-    one, two = np.array(numbers[:3]), np.array(numbers[3:])
-
-    def answer(switched):
-        on = switched.astype(float)
-        pairs = on[:, [0, 0, 1]] * on[:, [1, 2, 2]]
-        return on @ one + pairs @ two
-
-    exact = shapley(answer(coalitions(3)))
-    assert np.allclose(path_contributions(answer(paths(3))), exact, atol=1e-6)
+@given(st.floats(1.0, 1e7), st.lists(st.floats(-1, 1), min_size=1, max_size=12))
+def test_parts_of_a_product_sum_to_its_change(start, logs):
+    parts = split_ratio(start, np.array(logs))
+    assert np.isclose(parts.sum(), start * np.expm1(sum(logs)), rtol=1e-9, atol=start * 1e-9)
 
 
-def test_paths_begin_at_the_reference_and_end_at_the_subject():
-    rows = paths(4)
-    assert not rows[0].any()
-    assert rows[4].all()
-    assert not rows[5].any()
-    assert rows[9].all()
+@given(st.floats(1.0, 1e7), st.lists(st.floats(-1, 1), min_size=2, max_size=8))
+def test_parts_have_the_sign_of_their_factor_and_no_order(start, logs):
+    parts = split_ratio(start, np.array(logs))
+    assert np.all(parts * np.array(logs) >= 0)
+    assert np.allclose(parts[::-1], split_ratio(start, np.array(logs[::-1])))
