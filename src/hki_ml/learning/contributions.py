@@ -61,7 +61,7 @@ def shapley(worth: Floats) -> Floats:
 
 
 def split_ratio(start: float, logs: Floats) -> Floats:
-    """Return what each factor of a product adds in money; they sum to ``start·(e^Σlogs − 1)``.
+    """Return what each factor of a product adds in money; they sum to ``start·(e^Σlogs - 1)``.
 
     The logarithmic-mean split (Ang 2004): each part is its log times the logarithmic mean of both
     ends, so no order of the factors is preferred and nothing is left over.
