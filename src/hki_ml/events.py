@@ -158,6 +158,11 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
+def encode_properties(event: AnyEvent) -> bytes:
+    """Return the event's properties alone as JSON."""
+    return _encoder.encode(event.properties)
+
+
 def decode(raw: bytes) -> AnyEvent:
     """Return the event that these bytes hold.
 

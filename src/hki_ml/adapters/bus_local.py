@@ -6,9 +6,9 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from hki_ml.adapters import segments
@@ -61,31 +61,50 @@ class LocalBus:
             raise Unavailable(f"{self._folder}: events could not be made durable: {error}") from error
         return published
 
-    def read(self, offsets: Mapping[int, int], *, max_records: int) -> Iterator[Batch]:
-        """Yield the records at or after the offset of partition 0, up to the present end."""
-        wanted = offsets.get(PARTITION, 0)
-        for path in self._segments():
-            yield from self._read_segment(path, wanted, max_records)
+    def partitions(self) -> tuple[int, ...]:
+        """Return the only partition."""
+        return (PARTITION,)
 
-    def _read_segment(self, path: Path, wanted: int, max_records: int) -> Iterator[Batch]:
+    def read(self, offsets: Mapping[int, int], *, max_records: int) -> Iterator[Batch]:
+        """Yield the records at or after the offset of partition 0, up to the present end.
+
+        Raises
+        ------
+        Unavailable
+            If records that were durable are damaged or gone.
+        """
+        wanted = offsets.get(PARTITION, 0)
+        found = self._segments()
+        for path, follower in zip_longest(found, found[1:]):
+            until = None if follower is None else _first_offset(follower)
+            if until is not None and until <= wanted:
+                continue
+            reached = yield from self._read_segment(path, wanted, max_records)
+            if until is not None and reached != until:
+                raise Unavailable(f"{path}: expected records up to {until}, they end at {reached}")
+
+    def _read_segment(
+        self, path: Path, wanted: int, max_records: int
+    ) -> Generator[Batch, None, int]:
         offset = _first_offset(path)
         pending: list[bytes] = []
         with path.open("rb") as file:
             for block in segments.headers(file, 0, path.stat().st_size):
-                start, offset = offset, offset + block.count
-                if offset <= wanted:
+                if offset + block.count <= wanted:
+                    offset += block.count
                     continue
                 found = segments.read_block(file, block.at)
                 if found is None:
-                    offset = start  # another process is writing it just now
-                    break
-                pending += segments.unpack(block.count, found[1])[max(0, wanted - start) :]
+                    break  # another process is writing it just now
+                pending += segments.unpack(block.count, found[1])[max(0, wanted - offset) :]
+                offset += block.count
                 while len(pending) >= max_records:
-                    done = offset - len(pending)
-                    yield Batch(PARTITION, done, done + max_records, pending[:max_records])
+                    start = offset - len(pending)
+                    yield Batch(PARTITION, start, start + max_records, pending[:max_records])
                     pending = pending[max_records:]
         if pending:
             yield Batch(PARTITION, offset - len(pending), offset, pending)
+        return offset
 
     def _segments(self) -> list[Path]:
         return sorted(self._folder.glob("*.log"))
