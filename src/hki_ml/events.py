@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
@@ -18,6 +19,7 @@ from msgspec import Meta
 from hki_ml.errors import EventRejected
 
 SCHEMA_VERSION = 1
+CONTENT_SEPARATOR = "\x1f"
 MAX_EVENT_BYTES = 65_536  # a sale with 100 extra facts takes about 4 kB
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -156,6 +158,11 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
+def encode_properties(event: AnyEvent) -> bytes:
+    """Return the event's properties alone as JSON."""
+    return _encoder.encode(event.properties)
+
+
 def decode(raw: bytes) -> AnyEvent:
     """Return the event that these bytes hold.
 
@@ -212,12 +219,52 @@ def event_id(occurred_at: datetime, *content: str) -> UUID:
     >>> str(event_id(datetime(2016, 7, 1, tzinfo=UTC), "sale", "home 1"))[:13]
     '0155a3c1-4400'
     """
-    digest = hashlib.blake2b("\x1f".join(content).encode(), digest_size=10).digest()
+    digest = hashlib.blake2b(CONTENT_SEPARATOR.join(content).encode(), digest_size=10).digest()
     milliseconds = math.floor(occurred_at.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
     value = (milliseconds << 80) | int.from_bytes(digest)
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return UUID(int=value)
+
+
+def event_ids(milliseconds: Sequence[int], contents: Sequence[str]) -> list[str]:
+    """Return what ``event_id`` returns, as text, for many events at once: a third of the time.
+
+    Parameters
+    ----------
+    milliseconds
+        When each occurred, since 1970 in UTC.
+    contents
+        The content of each, its parts joined by ``CONTENT_SEPARATOR``.
+    """
+    import numpy as np
+
+    digests = b"".join(
+        [hashlib.blake2b(content.encode(), digest_size=10).digest() for content in contents]
+    )
+    ids = np.empty((len(contents), 16), np.uint8)
+    times = np.asarray(milliseconds, dtype=">i8").view(np.uint8).reshape(-1, 8)
+    ids[:, :6] = times[:, 2:]
+    ids[:, 6:] = np.frombuffer(digests, np.uint8).reshape(-1, 10)
+    ids[:, 6] = (ids[:, 6] & 0x0F) | 0x70
+    ids[:, 8] = (ids[:, 8] & 0x3F) | 0x80
+    return uuid_texts(ids.tobytes())
+
+
+def uuid_texts(raw: bytes) -> list[str]:
+    """Return the text of UUIDs that stand one after the other, 16 bytes each.
+
+    Examples
+    --------
+    >>> uuid_texts(bytes(range(16)))
+    ['00010203-0405-0607-0809-0a0b0c0d0e0f']
+    """
+    digits = raw.hex()
+    return [
+        f"{digits[i : i + 8]}-{digits[i + 8 : i + 12]}-{digits[i + 12 : i + 16]}"
+        f"-{digits[i + 16 : i + 20]}-{digits[i + 20 : i + 32]}"
+        for i in range(0, len(digits), 32)
+    ]
 
 
 def to_builtins(struct: msgspec.Struct) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A run of records of one partition: ``records[i]`` has offset ``start + i`` on a local log.
+    """A run of records of one partition without a gap: ``records[i]`` has offset ``start + i``.
 
     ``end`` is the offset to read from next.
     """
@@ -43,25 +43,36 @@ class EventBus(Protocol):
         """
         ...
 
+    def partitions(self) -> Sequence[int]:
+        """Return the numbers of the partitions."""
+        ...
+
     def read(self, offsets: Mapping[int, int], *, max_records: int) -> Iterator[Batch]:
         """Yield what stands at or after the offsets (none: the beginning), up to the present end."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What of an ordered input a commit holds: offsets from ``start`` up to, without, ``end``."""
+
+    start: int
+    end: int
+
+
 class Lake(Protocol):
     """Tables of events and of what is derived from them; a commit is seen whole or not at all."""
 
-    def append(
-        self, table: str, rows: pa.Table, *, offsets: Mapping[str, int] | None = None
-    ) -> int:
-        """Append rows, once for the given offsets, and return the table's version.
+    def append(self, table: str, rows: pa.Table, *, spans: Mapping[str, Span] | None = None) -> int:
+        """Append rows, once for the given spans, and return the table's version.
 
-        ``offsets`` (application id → next offset) are stored in the same commit.
+        ``spans`` (application id → what of its input these rows come from) are stored in the same
+        commit.
 
         Raises
         ------
         Conflict
-            If another writer moved one of the offsets meanwhile.
+            If a stored offset is not where its span begins: another writer was there meanwhile.
         """
         ...
 
@@ -73,6 +84,17 @@ class Lake(Protocol):
         self, table: str, *, columns: Sequence[str] | None = None, version: int | None = None
     ) -> pa.Table:
         """Return the table, or an empty one under its schema if nothing was ever written."""
+        ...
+
+    def batches(
+        self,
+        table: str,
+        *,
+        columns: Sequence[str] | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the table in batches, or only what was appended after version ``since`` up to ``until``."""
         ...
 
     def offset(self, table: str, application: str) -> int | None:

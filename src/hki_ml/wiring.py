@@ -22,24 +22,25 @@ class Backend:
 def connect(settings: Settings) -> Backend:
     """Return the platform's backend: embedded engines, or the servers that the settings name."""
     from hki_ml.adapters.features_feast import FeastStore
-    from hki_ml.adapters.lake import DeltaLake
+    from hki_ml.adapters.lake import open_lake
     from hki_ml.adapters.registry_mlflow import MlflowRegistry
 
-    lake = DeltaLake(settings)
+    lake = open_lake(settings.lake, settings.lake_path)
     return Backend(
         settings=settings,
-        bus=_bus(settings),
+        bus=connect_bus(settings),
         lake=lake,
         features=FeastStore(settings, lake),
         registry=MlflowRegistry(settings),
     )
 
 
-def _bus(settings: Settings) -> EventBus:
+def connect_bus(settings: Settings) -> EventBus:
+    """Return Kafka where the settings name it, else the log on disk."""
     if settings.bus.kafka_bootstrap is not None:
         from hki_ml.adapters.bus_kafka import KafkaBus
 
-        return KafkaBus(settings)
+        return KafkaBus(settings.bus.kafka_bootstrap, settings.bus.topic)
     from hki_ml.adapters.bus_local import LocalBus
 
-    return LocalBus(settings)
+    return LocalBus(settings.bus_path / settings.bus.topic)

@@ -1,0 +1,169 @@
+"""The bus on Kafka: an idempotent producer, and reads that start where the lake says, never the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from hki_ml.errors import Unavailable
+from hki_ml.ports import Batch
+
+PARTITIONS = 4
+ANSWER_SECONDS = 30.0
+_POLL_RECORDS = 10_000
+
+
+class KafkaBus:
+    """One topic of a Kafka cluster; a home's events share a partition, so they stay in order.
+
+    Consumer groups are not used: offsets rest in the lake, in the same commit as what was read.
+    """
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._bootstrap, self._topic = bootstrap, topic
+        self._producer: Producer | None = None
+
+    def publish(self, events: Iterable[tuple[str, bytes]]) -> int:
+        """Return how many events every in-sync replica has."""
+        failures: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _: Any) -> None:
+            if error is not None:
+                failures.append(error)
+
+        count = 0
+        producer = self._connected()
+        try:
+            for key, value in events:
+                self._produce(producer, key, value, delivered)
+                count += 1
+            undelivered = producer.flush(ANSWER_SECONDS)
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+        if failures or undelivered:
+            self._producer = None  # what is still queued must not be sent after we said it was not
+            producer.purge()
+            raise self._unavailable(failures[0] if failures else f"{undelivered} events unanswered")
+        return count
+
+    def _produce(self, producer: Producer, key: str, value: bytes, delivered: Any) -> None:
+        while True:
+            try:
+                producer.produce(self._topic, value, key.encode(), on_delivery=delivered)
+            except BufferError:
+                producer.poll(0.1)
+            else:
+                producer.poll(0)
+                return
+
+    def partitions(self) -> tuple[int, ...]:
+        """Return the numbers of the topic's partitions."""
+        self._connected()
+        admin = AdminClient({"bootstrap.servers": self._bootstrap})
+        try:
+            topic = admin.list_topics(self._topic, timeout=ANSWER_SECONDS).topics[self._topic]
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+        return tuple(sorted(topic.partitions))
+
+    def read(self, offsets: Mapping[int, int], *, max_records: int) -> Iterator[Batch]:
+        """Yield the records at or after the offsets; a partition without one from its beginning.
+
+        Raises
+        ------
+        Unavailable
+            If the cluster does not answer, or an offset is no longer kept.
+        """
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": "hki-reads-without-a-group",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",  # a gap in what is kept must be loud
+            }
+        )
+        try:
+            yield from self._read(consumer, offsets, max_records)
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+        finally:
+            consumer.close()
+
+    def _read(
+        self, consumer: Consumer, offsets: Mapping[int, int], max_records: int
+    ) -> Iterator[Batch]:
+        unfinished = set(self.partitions())
+        consumer.assign(
+            [TopicPartition(self._topic, p, offsets.get(p, OFFSET_BEGINNING)) for p in unfinished]
+        )
+        pending: dict[int, list[Any]] = {}
+        while unfinished:
+            messages = consumer.consume(min(_POLL_RECORDS, max_records), ANSWER_SECONDS)
+            if not messages:
+                raise self._unavailable("no answer to a read")
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    yield from _collect(pending, message, max_records)
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    unfinished.discard(message.partition())
+                elif error.fatal() or not error.retriable():
+                    raise KafkaException(error)
+        for waiting in pending.values():
+            if waiting:
+                yield _batch(waiting)
+
+    def _connected(self) -> Producer:
+        if self._producer is None:
+            self._ensure_topic()
+            self._producer = Producer(
+                {
+                    "bootstrap.servers": self._bootstrap,
+                    "enable.idempotence": True,
+                    "acks": "all",
+                    "compression.type": "lz4",
+                    "linger.ms": 5,
+                    "delivery.timeout.ms": int(ANSWER_SECONDS * 1000),
+                }
+            )
+        return self._producer
+
+    def _ensure_topic(self) -> None:
+        admin = AdminClient({"bootstrap.servers": self._bootstrap})
+        try:
+            if self._topic in admin.list_topics(timeout=ANSWER_SECONDS).topics:
+                return
+            topic = NewTopic(self._topic, PARTITIONS, -1)
+            admin.create_topics([topic])[self._topic].result(ANSWER_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise self._unavailable(error) from error
+
+    def _unavailable(self, reason: object) -> Unavailable:
+        return Unavailable(f"Kafka at {self._bootstrap}, topic {self._topic}: {reason}")
+
+
+def _collect(pending: dict[int, list[Any]], message: Any, max_records: int) -> Iterator[Batch]:
+    waiting = pending.setdefault(message.partition(), [])
+    has_gap = waiting and message.offset() != waiting[-1].offset() + 1
+    if has_gap or len(waiting) >= max_records:
+        yield _batch(waiting)
+        waiting.clear()
+    waiting.append(message)
+
+
+def _batch(messages: list[Any]) -> Batch:
+    first, last = messages[0], messages[-1]
+    records = [message.value() or b"" for message in messages]
+    return Batch(first.partition(), first.offset(), last.offset() + 1, records)

@@ -1,0 +1,89 @@
+"""The one way in: whatever happens becomes an event on the bus here, one at a time or a file's rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AnyMapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from hki_ml.errors import EventRejected
+from hki_ml.events import decode, encode, event_id
+from hki_ml.ports import EventBus
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from hki_ml.mapping.format import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """Puts events on a bus.
+
+    Parameters
+    ----------
+    bus
+        Where events travel.
+    received_at
+        The present, aware: a door builds a tracker for each request or file.
+    """
+
+    bus: EventBus
+    received_at: datetime
+
+    def track_event(
+        self,
+        event_type: str,
+        entity_id: str,
+        properties: AnyMapping[str, Any],
+        *,
+        source: str,
+        occurred_at: datetime | None = None,
+    ) -> UUID:
+        """Return the id of the event, which is now durable; the same event twice has the same id.
+
+        Parameters
+        ----------
+        properties
+            Under their wire names, e.g. ``{"priceUsd": 500000.0, "facts": {"livingSqft": 1200}}``.
+        occurred_at
+            Aware; now, if it is not given.
+
+        Raises
+        ------
+        EventRejected
+            If the event is of no known kind or holds an impossible value.
+        Unavailable
+            If it could not be made durable.
+        """
+        moment = self.received_at if occurred_at is None else occurred_at
+        if moment.tzinfo is None:
+            raise EventRejected("invalid_value", f"expected occurred_at with a zone, got {moment}")
+        content = msgspec.json.encode(properties, order="deterministic").decode()
+        identity = event_id(moment, event_type, source, entity_id, moment.isoformat(), content)
+        envelope = {
+            "eventType": event_type,
+            "eventId": identity,
+            "entityId": entity_id,
+            "occurredAt": moment,
+            "receivedAt": self.received_at,
+            "source": source,
+            "properties": properties,
+        }
+        event = decode(msgspec.json.encode(envelope))
+        self.bus.publish([(entity_id, encode(event))])
+        return identity
+
+    def track_rows(self, rows: pl.DataFrame, mapping: Mapping) -> int:
+        """Return how many mapped rows are now durable events: the same events as one by one."""
+        import polars as pl
+
+        from hki_ml.mapping.wire import to_events
+
+        events = to_events(rows, mapping)
+        keys = events["entity_id"].to_list()
+        return self.bus.publish(zip(keys, events["event"].cast(pl.Binary).to_list(), strict=True))

@@ -1,0 +1,31 @@
+"""An error of ours becomes one message and an exit code; a traceback is only for our own mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from hki_ml.errors import HkiError, Unavailable
+
+BAD_INPUT = 2
+UNAVAILABLE = 3
+
+
+@contextmanager
+def one_message() -> Iterator[None]:
+    """Print an error of ours to standard error and exit: 2 for bad input, 3 for a server that is away."""
+    try:
+        yield
+    except HkiError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/] {_plain(str(error))}")
+        code = UNAVAILABLE if isinstance(error, Unavailable) else BAD_INPUT
+        raise typer.Exit(code) from None
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
