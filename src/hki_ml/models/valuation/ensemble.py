@@ -11,21 +11,30 @@ import numpy as np
 from hki_ml.learning.packed_trees import PackedTrees, pack_forest, pack_lightgbm
 from hki_ml.models.valuation.features import View
 from hki_ml.models.valuation.homes import FloatArray
-from hki_ml.models.valuation.network import Network, Schedule, fit_network
+from hki_ml.models.valuation.network import Network, Schedule, fit_network, torch_prediction
 
 MEMBERS = ("boosted", "forest", "network")
-_FOREST_ROWS = 60_000
+REFERENCE_ROWS = 256
+_FOREST_ROWS = 40_000
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much work training may take; the defaults meet the time limits on two cores."""
 
-    boosting_rounds: int = 900
-    forest_trees: int = 90
+    boosting_rounds: int = 700
+    forest_trees: int = 60
     network_rows: int = 1_000_000
     networks: int = 2
     threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Some rows and what LightGBM, scikit-learn and Torch themselves said of them, shape ``(n, 3)``."""
+
+    view: View
+    native: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,7 @@ class Ensemble:
     forest: PackedTrees
     networks: tuple[Network, ...]
     booster_text: str
+    reference: Reference
 
     def members(self, view: View) -> FloatArray:
         """Return each member's correction, shape ``(n, 3)`` in the order of `MEMBERS`."""
@@ -50,7 +60,7 @@ class Ensemble:
 def boosting_parameters(rows: int, seed: int, threads: int) -> dict[str, Any]:
     """Return LightGBM's settings: absolute error, since prices have tails on both sides."""
     return {
-        "objective": "l1", "learning_rate": 0.02, "num_leaves": 64 if rows > 8_000 else 24,
+        "objective": "l1", "learning_rate": 0.03, "num_leaves": 64 if rows > 8_000 else 24,
         "min_data_in_leaf": 15, "feature_fraction": 0.3, "bagging_fraction": 0.8, "bagging_freq": 1,
         "lambda_l2": 3.0, "num_threads": threads, "seed": seed, "deterministic": True,
         "force_row_wise": True, "verbose": -1,
@@ -75,7 +85,7 @@ def fit_forest(table: FloatArray, target: FloatArray, *, seed: int, effort: Effo
 
     limit = 3 * 1.4826 * float(np.median(np.abs(target)))
     forest = RandomForestRegressor(
-        effort.forest_trees, min_samples_leaf=4, max_features=0.33, max_samples=0.6,
+        effort.forest_trees, min_samples_leaf=4, max_features=0.33, max_samples=0.5,
         n_jobs=effort.threads, random_state=seed,
     )  # fmt: skip
     rows = slice(-_FOREST_ROWS, None)
@@ -95,7 +105,16 @@ def fit_ensemble(view: View, target: FloatArray, *, seed: int, effort: Effort) -
         fit_network(view, target, seed=seed * 100 + i, schedule=Schedule(epochs=epochs))
         for i in range(count)
     )
-    return Ensemble(pack_lightgbm(booster), pack_forest(forest), networks, booster.model_to_string())
+    some = view.take(np.linspace(0, len(view) - 1, min(REFERENCE_ROWS, len(view))).astype(np.int64))
+    native = np.column_stack([
+        booster.predict(some.table),
+        forest.predict(some.table.astype(np.float32)),
+        np.mean([torch_prediction(n, some) for n in networks], axis=0),
+    ])  # fmt: skip
+    return Ensemble(
+        pack_lightgbm(booster), pack_forest(forest), networks, booster.model_to_string(),
+        Reference(some, native),
+    )  # fmt: skip
 
 
 def fit_weights(members: FloatArray, truth: FloatArray) -> FloatArray:

@@ -49,6 +49,18 @@ class View:
     def __len__(self) -> int:
         return len(self.base)
 
+    def take(self, rows: IntArray) -> View:
+        """Return the homes at ``rows``."""
+        return View(
+            self.table[rows], self.names, self.base[rows], self.area[rows], self.pair[rows],
+            self.pair_residual[rows], Found(self.found.rows[rows], self.found.far[rows]),
+        )  # fmt: skip
+
+    @property
+    def level(self) -> FloatArray:
+        """Return the log price of an ordinary home in this market at this time, shape ``(n,)``."""
+        return self.base - self.table[:, self.names.index("facts_total")]
+
 
 def look(
     homes: Homes,

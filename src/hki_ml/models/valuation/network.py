@@ -166,7 +166,7 @@ def _parameters(facts: int, areas: int, pair: int, seed: int) -> dict[str, torch
 
 
 def _apply(p: Mapping[str, torch.Tensor], x: tuple[torch.Tensor, ...], draw: Any) -> torch.Tensor:
-    """Return predictions while training, with a little dropout (5 %) in the facts tower."""
+    """Return predictions; with a generator also a little dropout (5 %) in the facts tower."""
     import torch
     from torch.nn.functional import silu
 
@@ -182,9 +182,33 @@ def _apply(p: Mapping[str, torch.Tensor], x: tuple[torch.Tensor, ...], draw: Any
     return value + 0.3 * (h @ p["out"] + p["out_bias"])[:, 0]
 
 
-def _kept(rows: int, draw: Any) -> torch.Tensor:
+def _tensors(scaling: Scaling, view: View) -> tuple[torch.Tensor, ...]:
     import torch
 
+    return (
+        torch.as_tensor(scaling.table(view).astype(np.float32)),
+        torch.as_tensor(scaling.area(view)),
+        torch.as_tensor(view.pair),
+        torch.as_tensor(view.pair_residual.astype(np.float32)),
+        torch.as_tensor(view.found.rows >= 0),
+    )
+
+
+def torch_prediction(network: Network, view: View) -> FloatArray:
+    """Return what Torch itself predicts with the network's weights, to hold the arrays against."""
+    import torch
+
+    weights = {k: torch.as_tensor(v.astype(np.float32)) for k, v in network.layers.items()}
+    with torch.no_grad():
+        said = _apply(weights, _tensors(network.scaling, view), None)
+    return np.asarray(said.numpy().astype(np.float64))
+
+
+def _kept(rows: int, draw: Any) -> Any:
+    import torch
+
+    if draw is None:
+        return 1.0
     return (torch.rand((rows, _HIDDEN), generator=draw) > 0.05).float() / 0.95
 
 
@@ -196,13 +220,7 @@ def fit_network(view: View, target: FloatArray, *, seed: int, schedule: Schedule
     import torch
 
     scaling = Scaling.of(view)
-    data = (
-        torch.as_tensor(scaling.table(view).astype(np.float32)),
-        torch.as_tensor(scaling.area(view)),
-        torch.as_tensor(view.pair),
-        torch.as_tensor(view.pair_residual.astype(np.float32)),
-        torch.as_tensor(view.found.rows >= 0),
-    )
+    data = _tensors(scaling, view)
     wanted = torch.as_tensor(target.astype(np.float32))
     p = _parameters(view.table.shape[1], len(scaling.areas), view.pair.shape[2], seed)
     draw = torch.Generator().manual_seed(seed + 1)
