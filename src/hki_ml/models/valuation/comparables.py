@@ -5,6 +5,7 @@ One definition serves training, batches and a single request.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,15 @@ def find_near(evidence: Evidence, of: Subject, *, count: int = NEAR) -> Found:
     """Return the sales nearest in place and time, whatever the homes are like."""
     points = place_axes(evidence.metric, of.place, of.before)
     return Found(*evidence.near.nearest(points, of.keys, of.before, count=count))
+
+
+Seek = Callable[[Evidence, Subject], tuple[Found, Found]]
+"""How earlier sales are sought: returns those most like each home, and those nearest to it."""
+
+
+def find(evidence: Evidence, of: Subject) -> tuple[Found, Found]:
+    """Return the sales most like each home, and those nearest to it."""
+    return find_alike(evidence, of), find_near(evidence, of)
 
 
 def summary(evidence: Evidence, of: Subject, found: Found) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hki_ml.learning.encoding import IntArray
-from hki_ml.models.valuation.comparables import find_alike, subject, summary
+from hki_ml.models.valuation.comparables import Seek, find, find_alike, subject, summary
 from hki_ml.models.valuation.ensemble import Effort, Ensemble, fit_ensemble
 from hki_ml.models.valuation.evidence import Evidence, Geography, Metric, gather, total_effect
 from hki_ml.models.valuation.features import View, look
@@ -81,11 +81,11 @@ class Core:
     ensemble: Ensemble
     book: SaleBook
 
-    def look(self, homes: Homes, *, before: IntArray | None = None) -> View:
+    def look(self, homes: Homes, *, before: IntArray | None = None, seek: Seek = find) -> View:
         """See homes as of their day."""
         return look(
-            homes, hedonic=self.hedonic, market=self.market, evidence=self.evidence, before=before
-        )
+            homes, hedonic=self.hedonic, market=self.market, evidence=self.evidence, before=before, seek=seek
+        )  # fmt: skip
 
     def with_sales(self, later: SaleBook) -> Core:
         """Return the same model that also knows later sales; their unusual prices are left out."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hki_ml.learning.encoding import keys
 from hki_ml.models.valuation.comparables import (
-    SUMMARY, Found, Subject, find_alike, find_near, pairs, subject, summary,
+    SUMMARY, Found, Subject, Seek, find, pairs, subject, summary,
 )  # fmt: skip
 from hki_ml.models.valuation.evidence import Evidence, total_effect, twin_keys
 from hki_ml.models.valuation.hedonic import Hedonic, fact_values
@@ -69,6 +69,7 @@ def look(
     market: MarketIndex,
     evidence: Evidence,
     before: IntArray | None = None,
+    seek: Seek = find,
 ) -> View:
     """See homes as of their day, by sales strictly before ``before`` (default: that day).
 
@@ -76,7 +77,7 @@ def look(
     """
     effects = hedonic.effects(homes)
     of = subject(evidence, homes, effects, before=homes.day if before is None else before)
-    alike, near = find_alike(evidence, of), find_near(evidence, of)
+    alike, near = seek(evidence, of)
     columns: dict[str, FloatArray] = {}
     _add_facts(columns, homes, hedonic, effects)
     _add_place(columns, of, evidence)
