@@ -63,9 +63,7 @@ class Span:
 class Lake(Protocol):
     """Tables of events and of what is derived from them; a commit is seen whole or not at all."""
 
-    def append(
-        self, table: str, rows: pa.Table, *, spans: Mapping[str, Span] | None = None
-    ) -> int:
+    def append(self, table: str, rows: pa.Table, *, spans: Mapping[str, Span] | None = None) -> int:
         """Append rows, once for the given spans, and return the table's version.
 
         ``spans`` (application id → what of its input these rows come from) are stored in the same

@@ -46,7 +46,9 @@ class LocalBus:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Unavailable(f"{folder}: expected a folder to write the bus to: {error}") from error
+            raise Unavailable(
+                f"{folder}: expected a folder to write the bus to: {error}"
+            ) from error
 
     def publish(self, events: Iterable[tuple[str, bytes]]) -> int:
         """Return how many events are now on disk, in the order given."""
@@ -58,7 +60,9 @@ class LocalBus:
                     self._append(block)
                     published += len(block)
         except OSError as error:
-            raise Unavailable(f"{self._folder}: events could not be made durable: {error}") from error
+            raise Unavailable(
+                f"{self._folder}: events could not be made durable: {error}"
+            ) from error
         return published
 
     def partitions(self) -> tuple[int, ...]:

@@ -68,7 +68,9 @@ class DeltaLake:
             except CommitFailedError:
                 time.sleep(0.02 * 2**attempt)
                 self._refresh(handle)
-        raise Conflict(f"{table}: expected to commit within {ATTEMPTS} attempts, others were faster")
+        raise Conflict(
+            f"{table}: expected to commit within {ATTEMPTS} attempts, others were faster"
+        )
 
     def _refuse_moved(self, table: str, handle: DeltaTable, spans: Mapping[str, Span]) -> None:
         for application, span in spans.items():

@@ -14,15 +14,34 @@ from hki_ml.mapping import parse
 from hki_ml.mapping.files import open_rows
 
 SAMPLE_BATCHES = 2
-_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y%m%dT%H%M%S", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y-%m", "%b %d, %Y")
+_FORMATS = (
+    "%Y-%m-%d",
+    "%Y%m%d",
+    "%Y%m%dT%H%M%S",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%Y-%m",
+    "%b %d, %Y",
+)
 
 # Field, pattern of the column's plain name, range that nine of ten numbers lie in. The first column
 # that fits takes the field; order matters (list price before price).
 _LEAKS = r"list.*pric|asking|assess|apprais|tax.*val|zestimate|valuation|price.?per|psf|sale.?(cond|type)"
 _PARTS = r"bsmt|basement|garage|porch|deck|half"  # parts of a home, not the whole
 _HINTS: tuple[tuple[str, str, float, float], ...] = (
-    ("price", r"(sale|sold|close|resale|transaction)_?(price|amount|value)|^price|^amount$", 1, 1e10),
-    ("living_sqft", r"(gr_?liv|liv|gross|tot|bldg|building|floor|heated|gr_liv).*(sf|sq|area|m2)|sqft_liv|^sqft$|^area_?(m2|sqm)$", 15, 2e5),
+    (
+        "price",
+        r"(sale|sold|close|resale|transaction)_?(price|amount|value)|^price|^amount$",
+        1,
+        1e10,
+    ),
+    (
+        "living_sqft",
+        r"(gr_?liv|liv|gross|tot|bldg|building|floor|heated|gr_liv).*(sf|sq|area|m2)|sqft_liv|^sqft$|^area_?(m2|sqm)$",
+        15,
+        2e5,
+    ),
     ("lot_sqft", r"(lot|land|plot).*(sf|sq|area|size|m2|acre)|sqft_lot|^acres?$", 0, 5e8),
     ("bedrooms", r"bed", 0, 50),
     ("bathrooms", r"bath", 0, 50),
@@ -75,7 +94,9 @@ def _lines(sample: pl.DataFrame, path: Path) -> Iterator[str]:
     if identity:
         yield f"property = [{', '.join(map(_quoted, identity))}]"
     else:
-        best = [name for name in [*texts.values(), *numbers.values()] if name != numbers.get("price")]
+        best = [
+            name for name in [*texts.values(), *numbers.values()] if name != numbers.get("price")
+        ]
         yield "# guess: no column looks like an id of the home; these together stand for one"
         yield f"property = [{', '.join(map(_quoted, (best or sample.columns)[:6]))}]"
     if sale:
@@ -142,7 +163,10 @@ def _date_lines(sample: pl.DataFrame, left: list[str]) -> Iterator[str]:
                 yield from ["", "[date]", f"column = {_quoted(column)}"]
                 yield f"formats = [{_quoted(form)}] # guess; the first that fits most values"
                 return
-    yield from ["", "# No column looks like a date. A backtest then splits at random; an import needs one:"]
+    yield from [
+        "",
+        "# No column looks like a date. A backtest then splits at random; an import needs one:",
+    ]
     yield from ["# [date]", '# constant = "2020-01-01"']
 
 
@@ -160,7 +184,10 @@ def _fact_line(field: str, column: str, sample: pl.DataFrame) -> str:
     plain = _plain(column)
     unit, why = None, ""
     if field == "living_sqft" and (re.search(r"m2|sqm|meter|metre", plain) or value < 300):
-        unit, why = "m2", "guess from the name" if value >= 300 else f"guess: the median is {value:g}"
+        unit, why = (
+            "m2",
+            "guess from the name" if value >= 300 else f"guess: the median is {value:g}",
+        )
     elif field == "lot_sqft" and re.search(r"acre", plain):
         unit, why = "acre", "guess from the name"
     elif field == "lot_sqft" and re.search(r"m2|sqm", plain):
@@ -170,7 +197,9 @@ def _fact_line(field: str, column: str, sample: pl.DataFrame) -> str:
     if unit is None and not missing:
         return f"{field} = {_quoted(column)}"
     said = f', unit = "{unit}"' if unit else ""
-    return f"{field} = {{ column = {_quoted(column)}{said}{missing} }}" + (f" # {why}" if why else "")
+    return f"{field} = {{ column = {_quoted(column)}{said}{missing} }}" + (
+        f" # {why}" if why else ""
+    )
 
 
 def _has_zeros(sample: pl.DataFrame, column: str) -> bool:

@@ -89,7 +89,9 @@ class _Run:
             except Conflict:
                 continue
             return
-        raise Conflict(f"expected to commit offsets {batch.start} to {batch.end}, others were faster")
+        raise Conflict(
+            f"expected to commit offsets {batch.start} to {batch.end}, others were faster"
+        )
 
     def _commit(self, batch: Batch) -> None:
         application = _application(batch.partition)

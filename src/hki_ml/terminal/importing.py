@@ -41,9 +41,7 @@ def suggest_mapping(file: Path) -> None:
         Console(soft_wrap=True).print(suggest(file), markup=False, highlight=False)
 
 
-def _show(
-    file: Path, mapping: Path, rejects: Path | None, call: Callable[[Import], Tally]
-) -> None:
+def _show(file: Path, mapping: Path, rejects: Path | None, call: Callable[[Import], Tally]) -> None:
     from hki_ml.mapping.files import open_rows
     from hki_ml.mapping.format import load_mapping
     from hki_ml.pipeline.importing import Import
@@ -87,4 +85,6 @@ def _print(tally: Tally, rejects: Path | None) -> None:
         table.add_row(f"{count:,}", reason, REASONS.get(reason, "refused at the ingest"))
     console.print(table)
     if tally.refused and rejects is not None:
-        console.print(f"refused rows: {rejects}; mend them, then `hki replay {rejects} --mapping …`")
+        console.print(
+            f"refused rows: {rejects}; mend them, then `hki replay {rejects} --mapping …`"
+        )
