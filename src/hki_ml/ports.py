@@ -149,6 +149,7 @@ class ModelVersion:
 
     model: str
     version: str
+    location: str
     figures: Mapping[str, float]
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()

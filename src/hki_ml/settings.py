@@ -42,8 +42,11 @@ class LakeSettings(_Section):
 
 
 class FeatureSettings(_Section):
-    """Where features are served from."""
+    """Where features are declared and served from."""
 
+    repository: Path = Field(
+        Path("features"), description="folder of the Feast repository: entities, views, services"
+    )
     redis_url: str | None = Field(
         None, description="host:port of Redis (Feast online store); unset: SQLite under HKI_HOME"
     )

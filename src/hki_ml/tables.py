@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from hki_ml.settings import Settings
+
 TIME = pa.timestamp("us", "UTC")
 
 FACT_NUMBERS: tuple[str, ...] = (
@@ -87,3 +89,49 @@ PROPERTY_FACTS = pa.schema(
     ]
 )
 """The facts of each home as they became known: one row a change (Feast view ``property_facts``)."""
+
+MARKET_TREND = pa.schema(
+    [
+        ("area", pa.string()),
+        ("event_timestamp", TIME),
+        ("created", TIME),
+        ("neighborhood_appreciation_rate", pa.float64()),
+        ("market_price_per_sqft_usd", pa.float64()),
+        ("market_sales_count_365d", pa.int64()),
+        ("market_sales_count_90d", pa.int64()),
+    ]
+)
+"""How each area's market stood at the start of a month, from sales before it (view ``market_trend``)."""
+
+FEATURE_SERVICES = pa.schema(
+    [
+        ("service", pa.string()),
+        ("view", pa.string()),
+        ("join_key", pa.string()),
+        ("feature", pa.string()),
+        ("ttl_seconds", pa.int64()),
+    ]
+)
+"""Which features a model reads, as last applied: what the online reader needs to know of Feast."""
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "events": EVENTS,
+    "quarantine": QUARANTINE,
+    "sales": SALES,
+    "property_facts": PROPERTY_FACTS,
+    "market_trend": MARKET_TREND,
+    "feature_services": FEATURE_SERVICES,
+}
+
+
+def table_address(settings: Settings, table: str) -> str:
+    """Return where a lake table lies: a path or an ``s3://`` address.
+
+    Examples
+    --------
+    >>> table_address(Settings(home="/tmp/hki"), "sales")
+    '/tmp/hki/lake/sales'
+    """
+    if settings.lake.url is not None:
+        return f"{settings.lake.url.rstrip('/')}/{table}"
+    return str(settings.lake_path.absolute() / table)

@@ -1,1 +1,1 @@
-"""One file a real thing: a bus, a lake, a feature store, a registry; each fills a socket of ``ports``."""
+"""One file a real thing that the platform stands on; only ``wiring`` knows them all."""

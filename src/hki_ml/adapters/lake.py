@@ -16,12 +16,7 @@ from hki_ml.errors import Conflict, NotFound, Unavailable
 from hki_ml.ports import Span
 from hki_ml.settings import LakeSettings
 
-SCHEMAS: dict[str, pa.Schema] = {
-    "events": tables.EVENTS,
-    "quarantine": tables.QUARANTINE,
-    "sales": tables.SALES,
-    "property_facts": tables.PROPERTY_FACTS,
-}
+SCHEMAS = tables.SCHEMAS
 ATTEMPTS = 8
 
 

@@ -1,1 +1,1 @@
-"""Events become tables here: pure functions from Arrow to Arrow, one file a table."""
+"""Events to feature tables: pure functions of tables and a moment, one file an entity."""

@@ -1,0 +1,237 @@
+"""The feature store: Feast on DuckDB over the lake's Delta tables, SQLite or Redis online."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from hki_ml.adapters.features_online import OnlineReader, RedisBytes, SqliteBytes, View
+from hki_ml.errors import SettingsError
+from hki_ml.ports import Lake, OnlineRow
+from hki_ml.settings import Settings
+from hki_ml.tables import FEATURE_SERVICES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROJECT = "hki"
+DAY = timedelta(days=1)
+
+
+class FeastStore:
+    """Feast under our settings; Feast itself is imported only by what needs it, never to read online.
+
+    Parameters
+    ----------
+    settings
+        Where registry and online store are, and the folder of the declarations.
+    lake
+        Holds the feature tables, and the table that says what was last applied.
+    """
+
+    def __init__(self, settings: Settings, lake: Lake) -> None:
+        self._settings = settings
+        self._lake = lake
+        self._store: Any = None
+        self._reader: OnlineReader | None = None
+
+    def apply(self) -> None:
+        """Register the repository's entities, views and services; a second time changes nothing."""
+        store = self._feast()
+        repository = self._settings.features.repository.resolve()
+        if not (repository / "feature_store.yaml").exists():
+            raise SettingsError(
+                f"HKI_FEATURES__REPOSITORY: expected a folder with feature_store.yaml, got {repository}"
+            )
+        from feast.repo_operations import parse_repo
+
+        with _quiet(), contextlib.chdir(repository.parent), _import_path(repository.parent):
+            found = parse_repo(repository)
+            store.apply([*found.entities, *found.feature_views, *found.feature_services])
+        self._lake.replace("feature_services", _services_table(store))
+        self._reader = None
+
+    def materialize(self, until: datetime) -> int:
+        """Bring the online store up to ``until`` and return how many feature rows were read.
+
+        Rows that reached the lake after the last run are found by their ``created`` time, so one
+        that is late by its own time is not passed over.
+        """
+        store = self._feast()
+        written = 0
+        for view in store.list_feature_views():
+            table = self._lake.read(view.name, columns=["event_timestamp", "created"])
+            since = max(
+                (end for _, end in view.materialization_intervals),
+                default=datetime(1, 1, 1, tzinfo=UTC),
+            )
+            fresh = _oldest_fresh(table, since, until)
+            if fresh is None:
+                continue
+            start, count = fresh
+            with _quiet():
+                store.materialize(start_date=start, end_date=until, feature_views=[view.name])
+            written += count
+        return written
+
+    def training_frame(self, service: str, spine: pd.DataFrame) -> pd.DataFrame:
+        """Return the spine with each feature as it was known at ``event_timestamp``.
+
+        Raises
+        ------
+        RuntimeError
+            If Feast returned another number of rows than it was asked for.
+        """
+        store = self._feast()
+        ordered = spine.reset_index(drop=True)
+        ordered["spine_position"] = range(len(ordered))
+        with _quiet():
+            joined: pd.DataFrame = store.get_historical_features(
+                entity_df=ordered, features=store.get_feature_service(service)
+            ).to_df()
+        if len(joined) != len(spine):
+            raise RuntimeError(f"expected {len(spine)} rows from Feast, got {len(joined)}")
+        joined = joined.sort_values("spine_position").drop(columns="spine_position")
+        return joined.reset_index(drop=True)
+
+    def online(self, service: str, entity_ids: Sequence[str]) -> list[OnlineRow]:
+        """Return the present features of each entity, in order."""
+        if self._reader is None:
+            self._reader = OnlineReader(self._services(), self._online_bytes())
+        return self._reader.read(service, entity_ids, now=datetime.now(UTC))  # a door to the clock
+
+    def _services(self) -> dict[str, list[View]]:
+        rows = self._lake.read("feature_services").to_pylist()
+        services: dict[str, list[View]] = {}
+        for key in dict.fromkeys((row["service"], row["view"]) for row in rows):
+            fields = [row for row in rows if (row["service"], row["view"]) == key]
+            services.setdefault(key[0], []).append(
+                View(
+                    key[1],
+                    fields[0]["join_key"],
+                    tuple(row["feature"] for row in fields),
+                    timedelta(seconds=fields[0]["ttl_seconds"]),
+                )
+            )
+        return services
+
+    def _online_bytes(self) -> SqliteBytes | RedisBytes:
+        redis_url = self._settings.features.redis_url
+        if redis_url is not None:
+            return RedisBytes(redis_url, PROJECT)
+        return SqliteBytes(_online_path(self._settings), PROJECT)
+
+    def _feast(self) -> Any:
+        if self._store is None:
+            self._store = _open(self._settings)
+        return self._store
+
+
+def _online_path(settings: Settings) -> Path:
+    return settings.feast_path.absolute() / "online.db"
+
+
+def _open(settings: Settings) -> Any:
+    settings.feast_path.mkdir(parents=True, exist_ok=True)
+    with _quiet():
+        from feast import FeatureStore, RepoConfig
+        from feast.infra.registry.sql import SqlRegistryConfig
+
+        _load_delta(settings)
+        features = settings.features
+        registry: Any = str(settings.feast_path.absolute() / "registry.db")
+        if features.registry_url is not None:
+            registry = SqlRegistryConfig(registry_type="sql", path=features.registry_url)
+        online: dict[str, str] = {"type": "sqlite", "path": str(_online_path(settings))}
+        if features.redis_url is not None:
+            online = {"type": "redis", "connection_string": features.redis_url}
+        config = RepoConfig(
+            project=PROJECT,
+            provider="local",
+            registry=registry,
+            offline_store={"type": "duckdb"},
+            online_store=online,
+            entity_key_serialization_version=3,
+        )
+        return FeatureStore(config=config)
+
+
+def _load_delta(settings: Settings) -> None:
+    # NOTE: DuckDB would download its extensions; the wheels of the same version carry them.
+    import duckdb_extensions
+    import ibis
+
+    duckdb_extensions.import_extension("delta")
+    backend = ibis.get_backend()
+    backend.raw_sql("LOAD delta")
+    lake = settings.lake
+    if lake.url is None or lake.s3_access_key is None or lake.s3_secret_key is None:
+        return
+    duckdb_extensions.import_extension("httpfs")
+    backend.raw_sql("LOAD httpfs")
+    endpoint = (lake.s3_endpoint or "").removeprefix("http://").removeprefix("https://")
+    secure = str(not (lake.s3_endpoint or "").startswith("http://")).lower()
+    where = f", ENDPOINT '{endpoint}', URL_STYLE 'path', USE_SSL {secure}" if endpoint else ""
+    backend.raw_sql(
+        f"CREATE OR REPLACE SECRET lake (TYPE s3, KEY_ID '{lake.s3_access_key.get_secret_value()}', "
+        f"SECRET '{lake.s3_secret_key.get_secret_value()}', REGION '{lake.s3_region}'{where})"
+    )
+
+
+def _services_table(store: Any) -> pa.Table:
+    rows = [
+        {
+            "service": service.name,
+            "view": projection.name,
+            "join_key": view.join_keys[0],
+            "feature": field.name,
+            "ttl_seconds": int(view.ttl.total_seconds()) if view.ttl else 0,
+        }
+        for service in sorted(store.list_feature_services(), key=lambda found: str(found.name))
+        for projection in service.feature_view_projections
+        for view in [store.get_feature_view(projection.name)]
+        for field in sorted(projection.features, key=lambda found: str(found.name))
+    ]
+    return pa.Table.from_pylist(rows, schema=FEATURE_SERVICES)
+
+
+def _oldest_fresh(table: pa.Table, since: datetime, until: datetime) -> tuple[datetime, int] | None:
+    """Return the oldest event time among rows created after ``since``, and how many there are."""
+    import pyarrow.compute as pc
+
+    kept = table.filter(
+        (pc.field("created") > pa.scalar(since, table.schema.field("created").type))
+        & (pc.field("event_timestamp") <= pa.scalar(until, table.schema.field("created").type))
+    )
+    if kept.num_rows == 0:
+        return None
+    return pc.min(kept["event_timestamp"]).as_py() - DAY, kept.num_rows
+
+
+@contextlib.contextmanager
+def _import_path(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back Feast's progress lines and the deprecation warnings of what it stands on."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,1 @@
+"""What several rooms need to learn: splits in time, encodings, intervals, compiled trees and nets."""

@@ -1,0 +1,73 @@
+"""The shape of a room: what the path asks of every model, and nothing of how it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a model that was trained before ``cutoff`` did on what came true from then to ``until``.
+
+    Attributes
+    ----------
+    figures
+        Headline figures by name, for the registry and the card.
+    report
+        The whole evaluation, ready for JSON: every figure with its n and 95 % interval.
+    losses
+        One row an example of the test period, with columns ``example_id``, ``happened_at`` and
+        ``loss``: what two models are compared on, pair by pair.
+    """
+
+    cutoff: datetime
+    until: datetime
+    figures: Mapping[str, float]
+    report: Mapping[str, object]
+    losses: pd.DataFrame
+
+
+class Model(Protocol):
+    """A room; modules named ``room`` satisfy it with plain functions."""
+
+    NAME: str
+    SERVICE: str
+    TABLES: tuple[str, ...]
+
+    def spine(self, tables: Mapping[str, pa.Table]) -> pd.DataFrame:
+        """Return one row an example: entity key, ``event_timestamp`` and what the label is made of."""
+        ...
+
+    def fit(self, frame: pd.DataFrame, *, as_of: datetime, seed: int, threads: int) -> Any:
+        """Return a model trained on the spine's rows with features, as far as known at ``as_of``."""
+        ...
+
+    def trial(self, frame: pd.DataFrame, *, seed: int, threads: int) -> Trial:
+        """Train before a cut-off and judge after it.
+
+        Raises
+        ------
+        NotEnoughData
+            If too few examples lie on either side of the cut-off.
+        """
+        ...
+
+    def losses(self, folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFrame:
+        """Return the losses of a saved model on the examples from ``since`` on, as in ``Trial``."""
+        ...
+
+    def save(self, fitted: Any, folder: Path, *, notes: Mapping[str, object]) -> None:
+        """Write the model's files and manifest; the same inputs give the same bytes."""
+        ...
+
+    def problems(self, report: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return why a trial's report alone forbids promotion: a sentence a failed check."""
+        ...

@@ -1,0 +1,117 @@
+"""Lake and feature store to a registered candidate, judged out of time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hki_ml
+from hki_ml.catalog import room
+from hki_ml.errors import NotEnoughData
+from hki_ml.models.model import Model, Trial
+from hki_ml.ports import ModelVersion
+from hki_ml.wiring import Backend
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+TRIAL_FILE = "trial.json"
+LOSSES_FILE = "trial_losses.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The candidate that a training run leads to; ``is_new`` is false if nothing had changed."""
+
+    version: ModelVersion
+    is_new: bool
+
+
+def train(backend: Backend, model: str, *, as_of: datetime, seed: int = 0) -> Trained:
+    """Train a model on what was known before ``as_of`` and register it as challenger.
+
+    The model is trained twice: before a cut-off, to be judged on what came after it, and on
+    everything, to be served. Where data, code and seed are those of an existing version, that
+    version is returned and nothing is trained.
+
+    Raises
+    ------
+    NotEnoughData
+        If there are too few examples to train on or to judge with.
+    """
+    rooms = room(model)
+    fingerprint = _fingerprint(backend, rooms, seed)
+    for version in backend.registry.versions(model):
+        if version.tags.get("fingerprint") == fingerprint:
+            return Trained(version, is_new=False)
+    frame = examples(backend, model, as_of=as_of)
+    trial = rooms.trial(frame, seed=seed, threads=backend.settings.threads)
+    fitted = rooms.fit(frame, as_of=as_of, seed=seed, threads=backend.settings.threads)
+    notes = _notes(trial, fingerprint, as_of, seed)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "model"
+        rooms.save(fitted, folder, notes=notes)
+        _write_trial(trial, folder)
+        version = backend.registry.register(
+            model,
+            folder,
+            figures=trial.figures,
+            params={"seed": str(seed), "as_of": as_of.isoformat()},
+            tags={key: str(value) for key, value in notes.items()},
+        )
+    backend.registry.point(model, CHALLENGER, version.version)
+    return Trained(version, is_new=True)
+
+
+def examples(backend: Backend, model: str, *, as_of: datetime) -> pd.DataFrame:
+    """Return the examples of a model that happened before ``as_of``, with features as of each."""
+    rooms = room(model)
+    spine = rooms.spine({table: backend.lake.read(table) for table in rooms.TABLES})
+    spine = spine[spine["event_timestamp"] < as_of].reset_index(drop=True)
+    if spine.empty:
+        raise NotEnoughData(f"expected examples of {model} before {as_of.isoformat()}, got none")
+    return backend.features.training_frame(rooms.SERVICE, spine)
+
+
+def _fingerprint(backend: Backend, rooms: Model, seed: int) -> str:
+    """Return what the result depends on: the tables' versions, our code, the library set, the seed."""
+    parts = {
+        "tables": {table: backend.lake.version(table) for table in rooms.TABLES},
+        "code": code_version(),
+        "python": platform.python_version(),
+        "seed": seed,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def code_version() -> str:
+    """Return a hash over the library's own source: the same code, the same version."""
+    digest = hashlib.sha256()
+    root = Path(hki_ml.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{hki_ml.__version__}+{digest.hexdigest()[:12]}"
+
+
+def _notes(trial: Trial, fingerprint: str, as_of: datetime, seed: int) -> dict[str, object]:
+    return {
+        "fingerprint": fingerprint,
+        "code": code_version(),
+        "as_of": as_of.isoformat(),
+        "trial_cutoff": trial.cutoff.isoformat(),
+        "trial_until": trial.until.isoformat(),
+        "seed": seed,
+    }
+
+
+def _write_trial(trial: Trial, folder: Path) -> None:
+    (folder / TRIAL_FILE).write_text(json.dumps(trial.report, indent=1, sort_keys=True))
+    trial.losses.to_parquet(folder / LOSSES_FILE, index=False)

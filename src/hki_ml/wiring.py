@@ -1,0 +1,46 @@
+"""Fill the four sockets from the settings: the only file that knows all adapters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hki_ml.ports import EventBus, FeatureStore, Lake, ModelRegistry
+from hki_ml.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The four sockets, filled."""
+
+    settings: Settings
+    bus: EventBus
+    lake: Lake
+    features: FeatureStore
+    registry: ModelRegistry
+
+
+def connect(settings: Settings) -> Backend:
+    """Return the platform's backend: embedded engines, or the servers that the settings name."""
+    from hki_ml.adapters.features_feast import FeastStore
+    from hki_ml.adapters.lake import open_lake
+    from hki_ml.adapters.registry_mlflow import MlflowRegistry
+
+    lake = open_lake(settings.lake, settings.lake_path)
+    return Backend(
+        settings=settings,
+        bus=connect_bus(settings),
+        lake=lake,
+        features=FeastStore(settings, lake),
+        registry=MlflowRegistry(settings),
+    )
+
+
+def connect_bus(settings: Settings) -> EventBus:
+    """Return Kafka where the settings name it, else the log on disk."""
+    if settings.bus.kafka_bootstrap is not None:
+        from hki_ml.adapters.bus_kafka import KafkaBus
+
+        return KafkaBus(settings.bus.kafka_bootstrap, settings.bus.topic)
+    from hki_ml.adapters.bus_local import LocalBus
+
+    return LocalBus(settings.bus_path / settings.bus.topic)

@@ -1,0 +1,186 @@
+"""Features online are what Feast itself says they are, plus what Feast does not say: age and absence."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from hki_ml.adapters.features_feast import PROJECT, FeastStore, _quiet
+from hki_ml.adapters.features_online import OnlineReader, RedisBytes, SqliteBytes, View
+from hki_ml.errors import NotFound, Unavailable
+from hki_ml.settings import FeatureSettings, Settings
+from hki_ml.tables import FACT_CATEGORIES, FACT_NUMBERS, MARKET_TREND, PROPERTY_FACTS
+from hki_ml.wiring import connect
+from tests.conftest import ROOT, free_port
+
+NOW = datetime(2016, 6, 1, tzinfo=UTC)
+LONG_AGO = datetime(2012, 1, 1, tzinfo=UTC)
+
+
+def facts(rows: list[tuple[str, datetime, dict[str, object]]], *, created: datetime) -> pa.Table:
+    blank = dict.fromkeys((*FACT_CATEGORIES, *FACT_NUMBERS, "extra_json"))
+    made = [
+        {**blank, "property_id": home, "event_timestamp": at, "created": created, **known}
+        for home, at, known in rows
+    ]
+    return pa.Table.from_pylist(made, schema=PROPERTY_FACTS)
+
+
+HOMES = facts(
+    [
+        ("a", LONG_AGO, {"living_sqft": 1500.0, "area": "6"}),
+        ("a", NOW - timedelta(days=30), {"living_sqft": 1800.0, "area": "6", "extra_json": "{}"}),
+        ("b", NOW - timedelta(days=400), {"bedrooms": 3.0, "area": "naïve ✓"}),
+    ],
+    created=NOW,
+)
+TREND = pa.Table.from_pylist(
+    [
+        {
+            "area": area,
+            "event_timestamp": at,
+            "created": NOW,
+            "neighborhood_appreciation_rate": 0.05,
+            "market_price_per_sqft_usd": 300.0,
+            "market_sales_count_365d": 40,
+            "market_sales_count_90d": -1,
+        }
+        for area, at in (("6", NOW - timedelta(days=1)), ("7", NOW - timedelta(days=90)))
+    ],
+    schema=MARKET_TREND,
+)
+
+
+@pytest.fixture(scope="module")
+def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no redis-server on this machine: install the Debian package redis-server")
+    port = free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    server = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    time.sleep(0.5)
+    yield f"127.0.0.1:{port}"
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def store(request, tmp_path_factory) -> FeastStore:
+    features = FeatureSettings(repository=ROOT / "features")
+    if request.param == "redis":
+        address = request.getfixturevalue("redis_address")
+        features = features.model_copy(update={"redis_url": address})
+    home = tmp_path_factory.mktemp("home")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("HKI_HOME", str(home))  # what the declarations in features/ read
+    backend = connect(Settings(home=home, features=features, _env_file=None))
+    backend.lake.append("property_facts", HOMES)
+    backend.lake.append("market_trend", TREND)
+    backend.features.apply()
+    backend.features.materialize(NOW + timedelta(seconds=1))
+    yield backend.features
+    patch.undo()
+
+
+def reader(store: FeastStore) -> OnlineReader:
+    return OnlineReader(store._services(), store._online_bytes())
+
+
+def test_what_is_read_directly_is_what_feast_serves(store):
+    ids = ["a", "b", "nobody"]
+    with _quiet():
+        feast = store._feast()
+        theirs = feast.get_online_features(
+            features=feast.get_feature_service("valuation"),
+            entity_rows=[{"property_id": entity} for entity in ids],
+        ).to_dict()
+    ours = reader(store).read("valuation", ids, now=NOW)
+    for i, row in enumerate(ours):
+        for feature in (*FACT_CATEGORIES, *FACT_NUMBERS, "extra_json"):
+            assert row.values.get(feature) == theirs[feature][i], (ids[i], feature)
+    assert ours[0].values["living_sqft"] == 1800.0
+    assert ours[1].values["area"] == "naïve ✓"
+
+
+def test_an_unknown_home_is_missing_everything_and_was_never_seen(store):
+    (row,) = reader(store).read("valuation", ["nobody"], now=NOW)
+    assert row.seen_at is None
+    assert set(row.missing) == {*FACT_CATEGORIES, *FACT_NUMBERS, "extra_json"}
+    assert row.values == {}
+
+
+def test_the_age_of_a_row_is_when_it_was_true(store):
+    (row,) = reader(store).read("valuation", ["a"], now=NOW)
+    assert row.seen_at == NOW - timedelta(days=30)
+
+
+def test_a_value_past_its_time_to_live_is_missing_where_feast_would_serve_it(store):
+    fresh, stale = reader(store).read("market", ["6", "7"], now=NOW)
+    assert fresh.values["market_sales_count_90d"] == -1
+    assert stale.values == {}
+    assert "neighborhood_appreciation_rate" in stale.missing
+
+
+def test_the_training_frame_keeps_every_row_in_order_as_of_its_moment(store):
+    spine = pd.DataFrame(
+        {
+            "property_id": ["b", "nobody", "a", "a", "a"],
+            "event_timestamp": [
+                NOW,
+                NOW,
+                NOW,
+                LONG_AGO,
+                LONG_AGO - timedelta(days=1),
+            ],
+            "price_usd": [1.0, 2.0, 3.0, 4.0, 5.0],
+        }
+    )
+    frame = store.training_frame("valuation", spine)
+    assert frame["price_usd"].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    known = frame["living_sqft"].tolist()
+    assert known[2:4] == [1800.0, 1500.0]
+    assert pd.isna(known[4])
+    assert pd.isna(known[1])
+
+
+def test_applying_and_materializing_again_changes_nothing(store):
+    before = reader(store).read("valuation", ["a", "b"], now=NOW)
+    store.apply()
+    assert store.materialize(NOW + timedelta(seconds=2)) == 0
+    assert reader(store).read("valuation", ["a", "b"], now=NOW) == before
+
+
+def test_a_row_that_reaches_the_lake_late_still_reaches_the_online_store(store):
+    late = facts([("late", LONG_AGO, {"living_sqft": 900.0})], created=NOW + timedelta(minutes=1))
+    store._lake.append("property_facts", late)
+    assert store.materialize(NOW + timedelta(minutes=2)) == 1
+    (row,) = reader(store).read("valuation", ["late"], now=NOW)
+    assert row.values["living_sqft"] == 900.0
+
+
+def test_an_unknown_service_names_those_there_are(store):
+    with pytest.raises(NotFound, match=r"market, valuation.*'lead'"):
+        reader(store).read("lead", ["a"], now=NOW)
+
+
+@pytest.mark.parametrize("dead", ["sqlite", "redis"])
+def test_a_store_that_is_not_there_is_unavailable_at_once(dead, tmp_path: Path):
+    view = View("property_facts", "property_id", ("area",), timedelta(0))
+    at = SqliteBytes(tmp_path / "no.db", PROJECT)
+    bytes_ = at if dead == "sqlite" else RedisBytes(f"127.0.0.1:{free_port()}", PROJECT)
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        bytes_.fetch(view, ["a"])
+    assert time.monotonic() - started < 1
