@@ -113,13 +113,10 @@ class KafkaBus:
             if not messages:
                 raise self._unavailable("no answer to a read")
             for message in messages:
-                error = message.error()
-                if error is None:
+                if message.error() is None:
                     yield from _collect(pending, message, max_records)
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                elif _is_end(message.error()):
                     unfinished.discard(message.partition())
-                elif error.fatal() or not error.retriable():
-                    raise KafkaException(error)
         for waiting in pending.values():
             if waiting:
                 yield _batch(waiting)
@@ -152,6 +149,14 @@ class KafkaBus:
 
     def _unavailable(self, reason: object) -> Unavailable:
         return Unavailable(f"Kafka at {self._bootstrap}, topic {self._topic}: {reason}")
+
+
+def _is_end(error: KafkaError) -> bool:
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the name it is documented under
+        return True
+    if error.fatal() or not error.retriable():
+        raise KafkaException(error)
+    return False
 
 
 def _collect(pending: dict[int, list[Any]], message: Any, max_records: int) -> Iterator[Batch]:

@@ -94,14 +94,14 @@ class LocalBus:
         pending: list[bytes] = []
         with path.open("rb") as file:
             for block in segments.headers(file, 0, path.stat().st_size):
-                if offset + block.count <= wanted:
-                    offset += block.count
+                if offset + block.records <= wanted:
+                    offset += block.records
                     continue
                 found = segments.read_block(file, block.at)
                 if found is None:
                     break  # another process is writing it just now
-                pending += segments.unpack(block.count, found[1])[max(0, wanted - offset) :]
-                offset += block.count
+                pending += segments.unpack(block.records, found[1])[max(0, wanted - offset) :]
+                offset += block.records
                 while len(pending) >= max_records:
                     start = offset - len(pending)
                     yield Batch(PARTITION, start, start + max_records, pending[:max_records])

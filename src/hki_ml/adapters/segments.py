@@ -27,7 +27,7 @@ class Block(NamedTuple):
     """Where a whole block lies in its file and how many records it holds."""
 
     at: int
-    count: int
+    records: int
     end: int
 
 
@@ -35,7 +35,8 @@ def pack(records: Sequence[bytes]) -> bytes:
     """Return the records as one block."""
     plain = struct.pack(f"<{len(records)}I", *map(len, records)) + b"".join(records)
     body = pa.compress(plain, codec="lz4_raw", asbytes=True)
-    return _HEADER.pack(MAGIC, len(records), len(body), zlib.crc32(body), len(plain)) + body
+    header = _HEADER.pack(MAGIC, len(records), len(body), zlib.crc32(body), len(plain))
+    return header + bytes(body)
 
 
 def unpack(count: int, body: bytes) -> list[bytes]:
@@ -90,7 +91,7 @@ def sound_end(path: Path) -> tuple[int, int]:
     with path.open("rb") as file:
         while (found := read_block(file, end)) is not None:
             block, _ = found
-            end, count = block.end, count + block.count
+            end, count = block.end, count + block.records
         _refuse_damage(file, path, end)
     return end, count
 

@@ -103,7 +103,7 @@ def _passes(rows: pl.DataFrame, condition: Filter) -> pl.Series:
     return passes.fill_null(value=False)
 
 
-def _as_text(value: str | float | bool) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -166,7 +166,7 @@ def label(field: str) -> list[Check]:
 
 
 def judge(frame: pl.DataFrame, checks: list[Check]) -> pl.DataFrame:
-    """Return the frame with ``reason`` and ``detail`` of the first check that applies, null where none does."""
+    """Return the frame with ``reason`` and ``detail`` of the first check that applies, else null."""
     flags = frame.select(
         check.applies.fill_null(value=False).alias(str(i)) for i, check in enumerate(checks)
     )

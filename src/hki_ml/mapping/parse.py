@@ -136,11 +136,11 @@ def plain_number(values: pl.Series) -> pl.Series:
 
 
 def pattern_mean(values: pl.Series, pattern: str) -> pl.Series:
-    """Return the mean of the pattern's groups in each text, e.g. 5 for ``"04 TO 06"``.
+    r"""Return the mean of the pattern's groups in each text, e.g. 5 for ``"04 TO 06"``.
 
     Examples
     --------
-    >>> pattern_mean(pl.Series(["04 TO 06", "roof"]), r"(\\d+) TO (\\d+)").to_list()
+    >>> pattern_mean(pl.Series(["04 TO 06", "roof"]), r"(\d+) TO (\d+)").to_list()
     [5.0, None]
     """
     groups = re.compile(pattern).groups

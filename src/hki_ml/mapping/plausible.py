@@ -143,10 +143,9 @@ def _per_sqft_warning(rows: pl.DataFrame) -> list[str]:
     per_sqft = _median(rows["price_usd"] / rows["living_sqft"])
     if per_sqft is None or USD_PER_SQFT[0] <= per_sqft <= USD_PER_SQFT[1]:
         return []
-    return [
-        f"the median is {per_sqft:,.1f} USD per sqft, expected {USD_PER_SQFT[0]:g} to {USD_PER_SQFT[1]:,.0f}: "
-        "look at price.unit and facts.living_sqft.unit in the mapping"
-    ]
+    low, high = USD_PER_SQFT
+    found = f"the median is {per_sqft:,.1f} USD per sqft, expected {low:g} to {high:,.0f}"
+    return [f"{found}: look at price.unit and facts.living_sqft.unit in the mapping"]
 
 
 def _median(values: pl.Series) -> float | None:

@@ -1,4 +1,4 @@
-"""A file into the lake: read, mapped, published, ingested, tabulated; what does not fit is kept with its reason."""
+"""A file into the lake; what does not fit is kept with its reason."""
 
 from __future__ import annotations
 

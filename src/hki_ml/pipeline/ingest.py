@@ -1,4 +1,4 @@
-"""From the bus into the lake, each event exactly once: what is bad goes to quarantine, what is known is dropped.
+"""From the bus into the lake, each event exactly once; what is bad goes to quarantine.
 
 An offset of the bus rests in the same commit as the rows that were read up to it. A crash between any
 two steps is mended by the next run: it reads from the offset of the last commit.

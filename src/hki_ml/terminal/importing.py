@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from hki_ml.terminal.errors import one_message
 
@@ -75,7 +75,7 @@ def _print(tally: Tally, rejects: Path | None) -> None:
 
     console = Console(soft_wrap=True)
     for warning in tally.warnings:
-        console.print(f"[bold yellow]warning[/] {escape(warning)}")
+        console.print(Text.assemble(("warning ", "bold yellow"), warning))
     table = Table("rows", "", "", title="what became of them", title_justify="left")
     table.add_row(f"{tally.read:,}", "read", "")
     table.add_row(f"{tally.accepted:,}", "accepted", "now in the lake")
