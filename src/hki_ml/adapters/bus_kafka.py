@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from hki_ml.ports import Batch
 PARTITIONS = 4
 ANSWER_SECONDS = 30.0
 _POLL_RECORDS = 10_000
+_POLL_SECONDS = 0.05
 
 
 class KafkaBus:
@@ -108,9 +110,12 @@ class KafkaBus:
             [TopicPartition(self._topic, p, offsets.get(p, OFFSET_BEGINNING)) for p in unfinished]
         )
         pending: dict[int, list[Any]] = {}
+        heard = time.monotonic()
         while unfinished:
-            messages = consumer.consume(min(_POLL_RECORDS, max_records), ANSWER_SECONDS)
-            if not messages:
+            # NOTE: consume waits until it has that many or the time is over: keep it short.
+            messages = consumer.consume(_POLL_RECORDS, _POLL_SECONDS)
+            heard = time.monotonic() if messages else heard
+            if time.monotonic() - heard > ANSWER_SECONDS:
                 raise self._unavailable("no answer to a read")
             for message in messages:
                 if message.error() is None:
