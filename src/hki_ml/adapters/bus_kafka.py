@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from hki_ml.ports import Batch
 PARTITIONS = 4
 ANSWER_SECONDS = 30.0
 _POLL_RECORDS = 10_000
+_POLL_SECONDS = 0.05
 
 
 class KafkaBus:
@@ -108,18 +110,18 @@ class KafkaBus:
             [TopicPartition(self._topic, p, offsets.get(p, OFFSET_BEGINNING)) for p in unfinished]
         )
         pending: dict[int, list[Any]] = {}
+        heard = time.monotonic()
         while unfinished:
-            messages = consumer.consume(min(_POLL_RECORDS, max_records), ANSWER_SECONDS)
-            if not messages:
+            # NOTE: consume waits until it has that many or the time is over: keep it short.
+            messages = consumer.consume(_POLL_RECORDS, _POLL_SECONDS)
+            heard = time.monotonic() if messages else heard
+            if time.monotonic() - heard > ANSWER_SECONDS:
                 raise self._unavailable("no answer to a read")
             for message in messages:
-                error = message.error()
-                if error is None:
+                if message.error() is None:
                     yield from _collect(pending, message, max_records)
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                elif _is_end(message.error()):
                     unfinished.discard(message.partition())
-                elif error.fatal() or not error.retriable():
-                    raise KafkaException(error)
         for waiting in pending.values():
             if waiting:
                 yield _batch(waiting)
@@ -152,6 +154,14 @@ class KafkaBus:
 
     def _unavailable(self, reason: object) -> Unavailable:
         return Unavailable(f"Kafka at {self._bootstrap}, topic {self._topic}: {reason}")
+
+
+def _is_end(error: KafkaError) -> bool:
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the name it is documented under
+        return True
+    if error.fatal() or not error.retriable():
+        raise KafkaException(error)
+    return False
 
 
 def _collect(pending: dict[int, list[Any]], message: Any, max_records: int) -> Iterator[Batch]:

@@ -46,7 +46,9 @@ class LocalBus:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Unavailable(f"{folder}: expected a folder to write the bus to: {error}") from error
+            raise Unavailable(
+                f"{folder}: expected a folder to write the bus to: {error}"
+            ) from error
 
     def publish(self, events: Iterable[tuple[str, bytes]]) -> int:
         """Return how many events are now on disk, in the order given."""
@@ -58,7 +60,9 @@ class LocalBus:
                     self._append(block)
                     published += len(block)
         except OSError as error:
-            raise Unavailable(f"{self._folder}: events could not be made durable: {error}") from error
+            raise Unavailable(
+                f"{self._folder}: events could not be made durable: {error}"
+            ) from error
         return published
 
     def partitions(self) -> tuple[int, ...]:
@@ -90,14 +94,14 @@ class LocalBus:
         pending: list[bytes] = []
         with path.open("rb") as file:
             for block in segments.headers(file, 0, path.stat().st_size):
-                if offset + block.count <= wanted:
-                    offset += block.count
+                if offset + block.records <= wanted:
+                    offset += block.records
                     continue
                 found = segments.read_block(file, block.at)
                 if found is None:
                     break  # another process is writing it just now
-                pending += segments.unpack(block.count, found[1])[max(0, wanted - offset) :]
-                offset += block.count
+                pending += segments.unpack(block.records, found[1])[max(0, wanted - offset) :]
+                offset += block.records
                 while len(pending) >= max_records:
                     start = offset - len(pending)
                     yield Batch(PARTITION, start, start + max_records, pending[:max_records])

@@ -44,10 +44,14 @@ def check_columns(mapping: Mapping, columns: tuple[str, ...]) -> None:
     missing = [name for name in mapping.columns(required=True) if name not in columns]
     if missing:
         named = ", ".join(f"{name!r}{closest(name, columns)}" for name in missing)
-        raise MappingError(f"the file has no column {named}; it has {', '.join(map(repr, columns))}")
+        raise MappingError(
+            f"the file has no column {named}; it has {', '.join(map(repr, columns))}"
+        )
 
 
-def apply_mapping(rows: pl.DataFrame, mapping: Mapping, *, as_of: datetime, first_row: int = 1) -> Mapped:
+def apply_mapping(
+    rows: pl.DataFrame, mapping: Mapping, *, as_of: datetime, first_row: int = 1
+) -> Mapped:
     """Return what the mapping makes of these rows; each row ends in exactly one of the three.
 
     Parameters
@@ -68,7 +72,9 @@ def apply_mapping(rows: pl.DataFrame, mapping: Mapping, *, as_of: datetime, firs
     shown = pl.selectors.starts_with("raw_", "said_") | pl.selectors.by_name("reason", "detail")
     return Mapped(
         accepted=accepted.drop(shown),
-        refused=judged.filter(pl.col("reason").is_not_null()).select(ROW_NUMBER, "reason", "detail"),
+        refused=judged.filter(pl.col("reason").is_not_null()).select(
+            ROW_NUMBER, "reason", "detail"
+        ),
         read=rows.height,
         filtered=rows.height - kept.height,
     )
@@ -97,7 +103,7 @@ def _passes(rows: pl.DataFrame, condition: Filter) -> pl.Series:
     return passes.fill_null(value=False)
 
 
-def _as_text(value: str | float | bool) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -113,7 +119,9 @@ def _fields(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
         **_facts(rows, mapping),
     }
     frame = pl.DataFrame([series.rename(name) for name, series in fields.items()])
-    ages = [name for name, column in mapping.fields().items() if column.unit == units.YEARS_BEFORE_EVENT]
+    ages = [
+        name for name, column in mapping.fields().items() if column.unit == units.YEARS_BEFORE_EVENT
+    ]
     year = pl.col("occurred_at").dt.year().cast(pl.Float64)
     return frame.with_columns((year - pl.col(name)).alias(name) for name in ages)
 
@@ -151,7 +159,11 @@ def _raw_date(rows: pl.DataFrame, date: Dates) -> tuple[pl.Series, tuple[str, ..
         return parse.text(rows, date.column), date.formats
     assert date.year  # noqa: S101 - the mapping was checked to have one of the three
     year = parse.text(rows, date.year)
-    month = parse.text(rows, date.month) if date.month else year.clear().extend_constant("1", rows.height)
+    month = (
+        parse.text(rows, date.month)
+        if date.month
+        else year.clear().extend_constant("1", rows.height)
+    )
     return year + "-" + month, ("%Y-%m", "%Y-%b", "%Y-%B")
 
 
@@ -170,7 +182,9 @@ def _facts(rows: pl.DataFrame, mapping: Mapping) -> dict[str, pl.Series]:
     mapped = mapping.fields()
     out: dict[str, pl.Series] = {}
     for field in (*FACT_CATEGORIES, *FACT_NUMBERS, *(f for f in mapped if f not in mapping.facts)):
-        is_number = field in FACT_NUMBERS or (field not in FACT_CATEGORIES and mapping.is_number(field))
+        is_number = field in FACT_NUMBERS or (
+            field not in FACT_CATEGORIES and mapping.is_number(field)
+        )
         column = mapped.get(field)
         if column is None or (column.optional and not set(column.sources) <= set(rows.columns)):
             dtype = pl.Float64 if is_number else pl.String

@@ -66,7 +66,11 @@ def _said(what: str, column: str) -> pl.Expr:
 def identity(column: str = "property_id") -> list[Check]:
     """Return the checks of an id."""
     return [
-        Check(f"{column}_missing", pl.col(column).is_null(), pl.lit("expected an id of the home, got none")),
+        Check(
+            f"{column}_missing",
+            pl.col(column).is_null(),
+            pl.lit("expected an id of the home, got none"),
+        ),
         _short_enough(column),
     ]
 
@@ -85,7 +89,11 @@ def date(as_of: datetime) -> list[Check]:
     moment = pl.col("occurred_at")
     return [
         Check("date_missing", pl.col("raw_date").is_null(), pl.lit("expected a date, got nothing")),
-        Check("date_unparsable", moment.is_null(), _said("expected a date in a known format", "raw_date")),
+        Check(
+            "date_unparsable",
+            moment.is_null(),
+            _said("expected a date in a known format", "raw_date"),
+        ),
         Check(
             "date_out_of_range",
             moment.dt.year() < FIRST_YEAR,
@@ -103,7 +111,9 @@ def price() -> list[Check]:
     """Return the checks of ``price_usd`` with its raw text in ``raw_price``."""
     usd = pl.col("price_usd")
     return [
-        Check("price_missing", pl.col("raw_price").is_null(), pl.lit("expected a price, got nothing")),
+        Check(
+            "price_missing", pl.col("raw_price").is_null(), pl.lit("expected a price, got nothing")
+        ),
         Check("price_unparsable", usd.is_null(), _said("expected a number", "raw_price")),
         Check("price_not_finite", ~usd.is_finite(), _said("expected a finite price", "raw_price")),
         Check("price_not_positive", usd <= 0, _said("expected a price above 0", "raw_price")),
@@ -156,7 +166,7 @@ def label(field: str) -> list[Check]:
 
 
 def judge(frame: pl.DataFrame, checks: list[Check]) -> pl.DataFrame:
-    """Return the frame with ``reason`` and ``detail`` of the first check that applies, null where none does."""
+    """Return the frame with ``reason`` and ``detail`` of the first check that applies, else null."""
     flags = frame.select(
         check.applies.fill_null(value=False).alias(str(i)) for i, check in enumerate(checks)
     )

@@ -74,7 +74,9 @@ class Rows:
             yield from self._read(columns, on_malformed)
         except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0]
-            raise FileUnreadable(f"{self.path}: damaged or not in the stated encoding: {reason}") from error
+            raise FileUnreadable(
+                f"{self.path}: damaged or not in the stated encoding: {reason}"
+            ) from error
 
 
 def open_rows(path: Path, layout: Layout = Layout()) -> Rows:  # noqa: B008 - Layout is frozen
@@ -86,7 +88,9 @@ def open_rows(path: Path, layout: Layout = Layout()) -> Rows:  # noqa: B008 - La
         If it is missing, empty, truncated, or none of CSV, Parquet, Excel and JSON lines.
     """
     if not path.is_file():
-        raise FileUnreadable(f"{path}: expected a file, found {'a folder' if path.is_dir() else 'nothing'}")
+        raise FileUnreadable(
+            f"{path}: expected a file, found {'a folder' if path.is_dir() else 'nothing'}"
+        )
     with path.open("rb") as file:
         sample = file.read(SAMPLE_BYTES)
     if not sample.strip():
@@ -95,7 +99,9 @@ def open_rows(path: Path, layout: Layout = Layout()) -> Rows:  # noqa: B008 - La
     rows = _OPENERS[kind](path, layout)
     if len(set(rows.columns)) < len(rows.columns):
         twice = sorted({name for name in rows.columns if rows.columns.count(name) > 1})
-        raise FileUnreadable(f"{path}: expected each column once, {', '.join(twice)} stand there twice")
+        raise FileUnreadable(
+            f"{path}: expected each column once, {', '.join(twice)} stand there twice"
+        )
     return rows
 
 
@@ -129,7 +135,9 @@ def _parquet(path: Path, layout: Layout) -> Rows:  # noqa: ARG001 - one shape fo
             columns, total = tuple(file.schema_arrow.names), file.metadata.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise FileUnreadable(f"{path}: expected a whole Parquet file, it is cut or damaged: {reason}") from error
+        raise FileUnreadable(
+            f"{path}: expected a whole Parquet file, it is cut or damaged: {reason}"
+        ) from error
 
     def read(wanted: Sequence[str], _: Callable[[Malformed], None]) -> Iterator[pl.DataFrame]:
         with pyarrow.parquet.ParquetFile(path) as file:
@@ -204,7 +212,9 @@ def _csv(path: Path, layout: Layout) -> Rows:
 
 def _header_line(path: Path, layout: Layout) -> str:
     try:
-        with path.open(encoding="utf-8-sig" if layout.encoding == "utf8" else layout.encoding) as file:
+        with path.open(
+            encoding="utf-8-sig" if layout.encoding == "utf8" else layout.encoding
+        ) as file:
             lines = file.read(SAMPLE_BYTES).splitlines()
     except (UnicodeDecodeError, LookupError) as error:
         raise FileUnreadable(
@@ -254,7 +264,9 @@ def _objects(
         try:
             objects.append(_OBJECT.decode(line.lstrip(b"\xef\xbb\xbf")))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            on_malformed(Malformed(number, f"expected a JSON object: {error}", line.decode(errors="replace")))
+            on_malformed(
+                Malformed(number, f"expected a JSON object: {error}", line.decode(errors="replace"))
+            )
     return objects
 
 

@@ -146,7 +146,9 @@ def load_mapping(path: Path) -> Mapping:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path}: expected a readable mapping file in TOML, got: {error}") from error
+        raise MappingError(
+            f"{path}: expected a readable mapping file in TOML, got: {error}"
+        ) from error
     try:
         return parse_mapping(text)
     except MappingError as error:

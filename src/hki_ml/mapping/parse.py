@@ -28,9 +28,13 @@ def text(frame: pl.DataFrame, column: str) -> pl.Series:
     values = frame[column]
     if values.dtype.is_float():
         whole = (values == values.floor()).all() and values.is_finite().all()
-        values = values.fill_nan(None).cast(pl.Int64, strict=False) if whole else values.fill_nan(None)
+        values = (
+            values.fill_nan(None).cast(pl.Int64, strict=False) if whole else values.fill_nan(None)
+        )
     if values.dtype in (pl.List, pl.Struct, pl.Array, pl.Object):
-        return pl.Series(column, [None if each is None else str(each) for each in values], pl.String)
+        return pl.Series(
+            column, [None if each is None else str(each) for each in values], pl.String
+        )
     stripped = values.cast(pl.String, strict=False).str.strip_chars()
     return stripped.set(stripped == "", None)
 
@@ -51,7 +55,9 @@ def _said(frame: pl.DataFrame, name: str, missing: Sequence[str | float]) -> pl.
         absent = [float(each) for each in missing if _is_number(each)]
         return said & ~numbers.is_in(absent) if absent else said
     lowered = text(frame, name)
-    said = lowered.is_not_null() & ~lowered.str.to_lowercase().is_in(list(NOTHING)).fill_null(value=True)
+    said = lowered.is_not_null() & ~lowered.str.to_lowercase().is_in(list(NOTHING)).fill_null(
+        value=True
+    )
     if missing:
         absent_text = [_plain(each) for each in missing]
         said &= ~lowered.is_in(absent_text).fill_null(value=True)
@@ -104,7 +110,11 @@ def _mapped_number(values: pl.Series, column: Column) -> pl.Series:
     known = {key: float(value) for key, value in column.values.items()}
     mapped = values.replace_strict(known, default=None, return_dtype=pl.Float64)
     unknown = float(column.other) if column.other is not None else None
-    rest = plain_number(values) if unknown is None else pl.Series([unknown]).new_from_index(0, len(values))
+    rest = (
+        plain_number(values)
+        if unknown is None
+        else pl.Series([unknown]).new_from_index(0, len(values))
+    )
     return mapped.fill_null(rest.rename(mapped.name))
 
 
@@ -126,11 +136,11 @@ def plain_number(values: pl.Series) -> pl.Series:
 
 
 def pattern_mean(values: pl.Series, pattern: str) -> pl.Series:
-    """Return the mean of the pattern's groups in each text, e.g. 5 for ``"04 TO 06"``.
+    r"""Return the mean of the pattern's groups in each text, e.g. 5 for ``"04 TO 06"``.
 
     Examples
     --------
-    >>> pattern_mean(pl.Series(["04 TO 06", "roof"]), r"(\\d+) TO (\\d+)").to_list()
+    >>> pattern_mean(pl.Series(["04 TO 06", "roof"]), r"(\d+) TO (\d+)").to_list()
     [5.0, None]
     """
     groups = re.compile(pattern).groups
@@ -145,23 +155,35 @@ def category(frame: pl.DataFrame, column: Column) -> pl.Series:
     """Return the field as text: several columns joined, known values replaced by the mapping's."""
     if column.constant is not None:
         return pl.repeat(str(column.constant), frame.height, dtype=pl.String, eager=True)
-    parts = [text(frame, name).set(~_said(frame, name, column.missing), None) for name in column.sources]
-    joined = pl.DataFrame([part.rename(str(i)) for i, part in enumerate(parts)]).select(
-        pl.concat_str(pl.all(), separator=" ", ignore_nulls=True).replace("", None)
-    ).to_series()
+    parts = [
+        text(frame, name).set(~_said(frame, name, column.missing), None) for name in column.sources
+    ]
+    joined = (
+        pl.DataFrame([part.rename(str(i)) for i, part in enumerate(parts)])
+        .select(pl.concat_str(pl.all(), separator=" ", ignore_nulls=True).replace("", None))
+        .to_series()
+    )
     if column.pattern:
         joined = joined.str.extract(column.pattern, 1)
     if not column.values:
         return joined
     known = {key: str(value) for key, value in column.values.items()}
-    default = joined if column.other is None else pl.when(joined.is_not_null()).then(pl.lit(str(column.other)))
-    return joined.to_frame("text").select(
-        pl.col("text").replace_strict(
-            known,
-            default=pl.col("text") if column.other is None else default,
-            return_dtype=pl.String,
+    default = (
+        joined
+        if column.other is None
+        else pl.when(joined.is_not_null()).then(pl.lit(str(column.other)))
+    )
+    return (
+        joined.to_frame("text")
+        .select(
+            pl.col("text").replace_strict(
+                known,
+                default=pl.col("text") if column.other is None else default,
+                return_dtype=pl.String,
+            )
         )
-    ).to_series()
+        .to_series()
+    )
 
 
 def joined_id(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
@@ -173,7 +195,10 @@ def joined_id(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     # An id has at most 200 signs: several columns that are longer together are named by their hash.
     long = (joined.str.len_chars() > 120) & (len(columns) > 1) & (joined.str.len_chars() < 2_000)
     if long.any():
-        short = [hashlib.blake2b(each.encode(), digest_size=16).hexdigest() for each in joined.filter(long)]
+        short = [
+            hashlib.blake2b(each.encode(), digest_size=16).hexdigest()
+            for each in joined.filter(long)
+        ]
         joined = joined.scatter(long.arg_true(), short)
     return joined.set(empty, None)
 

@@ -52,8 +52,10 @@ class Likes:
             .group_by("area", "property_type", bin="_bin")
             .agg(n=pl.len().cast(pl.UInt32))
         )
-        self._counts = pl.concat([self._counts, new.select(self._counts.columns)]).group_by(keys).agg(
-            pl.col("n").sum()
+        self._counts = (
+            pl.concat([self._counts, new.select(self._counts.columns)])
+            .group_by(keys)
+            .agg(pl.col("n").sum())
         )
         if self._coordinates is None:
             lat, lon = rows["latitude"].median(), rows["longitude"].median()
@@ -73,9 +75,9 @@ class Likes:
 
     def _off(self, rows: pl.DataFrame) -> pl.DataFrame:
         near, wide = ["area", "property_type"], ["property_type"]
-        medians = rows.join(self._medians(near, "_near"), on=near, how="left", nulls_equal=True).join(
-            self._medians(wide, "_wide"), on=wide, how="left", nulls_equal=True
-        )
+        medians = rows.join(
+            self._medians(near, "_near"), on=near, how="left", nulls_equal=True
+        ).join(self._medians(wide, "_wide"), on=wide, how="left", nulls_equal=True)
         like = pl.coalesce("_near", "_wide")
         off = ((pl.col("_log") - like).abs() > pl.lit(OFF_BY).log()).fill_null(value=False)
         detail = pl.format(
@@ -93,8 +95,12 @@ class Likes:
         lat, lon = self._coordinates
         here, there = pl.col("latitude"), pl.col("longitude")
         far = ((here - lat).abs() > 5) | ((there - lon).abs() > 5)
-        swapped = (far & ((here - lon).abs() < 5) & ((there - lat).abs() < 5)).fill_null(value=False)
-        detail = pl.format("expected degrees near {}, {}, got {}, {}", round(lat, 2), round(lon, 2), here, there)
+        swapped = (far & ((here - lon).abs() < 5) & ((there - lat).abs() < 5)).fill_null(
+            value=False
+        )
+        detail = pl.format(
+            "expected degrees near {}, {}, got {}, {}", round(lat, 2), round(lon, 2), here, there
+        )
         return rows.with_columns(
             reason=pl.when(swapped).then(pl.lit("coordinates_swapped")).otherwise("reason"),
             detail=pl.when(swapped).then(detail).otherwise("detail"),
@@ -137,10 +143,9 @@ def _per_sqft_warning(rows: pl.DataFrame) -> list[str]:
     per_sqft = _median(rows["price_usd"] / rows["living_sqft"])
     if per_sqft is None or USD_PER_SQFT[0] <= per_sqft <= USD_PER_SQFT[1]:
         return []
-    return [
-        f"the median is {per_sqft:,.1f} USD per sqft, expected {USD_PER_SQFT[0]:g} to {USD_PER_SQFT[1]:,.0f}: "
-        "look at price.unit and facts.living_sqft.unit in the mapping"
-    ]
+    low, high = USD_PER_SQFT
+    found = f"the median is {per_sqft:,.1f} USD per sqft, expected {low:g} to {high:,.0f}"
+    return [f"{found}: look at price.unit and facts.living_sqft.unit in the mapping"]
 
 
 def _median(values: pl.Series) -> float | None:

@@ -72,7 +72,9 @@ def _properties(rows: pl.DataFrame, mapping: Mapping) -> pl.Expr:
 
 def _members(rows: pl.DataFrame, mapping: Mapping) -> list[pl.Expr]:
     members = [_text_member(_camel(name), rows[name]) for name in FACT_CATEGORIES]
-    members += [_number_member(_camel(name), name) for name in FACT_NUMBERS if name in mapping.facts]
+    members += [
+        _number_member(_camel(name), name) for name in FACT_NUMBERS if name in mapping.facts
+    ]
     extra = [
         _number_member(name, EXTRA_PREFIX + name)
         if mapping.is_number(EXTRA_PREFIX + name)
@@ -80,8 +82,12 @@ def _members(rows: pl.DataFrame, mapping: Mapping) -> list[pl.Expr]:
         for name in mapping.extra
     ]
     if extra:
-        any_extra = pl.any_horizontal(pl.col(EXTRA_PREFIX + name).is_not_null() for name in mapping.extra)
-        members.append(pl.when(any_extra).then(pl.concat_str(pl.lit('"extra":'), _object(extra), pl.lit(","))))
+        any_extra = pl.any_horizontal(
+            pl.col(EXTRA_PREFIX + name).is_not_null() for name in mapping.extra
+        )
+        members.append(
+            pl.when(any_extra).then(pl.concat_str(pl.lit('"extra":'), _object(extra), pl.lit(",")))
+        )
     return members
 
 
@@ -118,4 +124,3 @@ def _quoted(text: str) -> str:
 def _camel(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(part.capitalize() for part in tail)
-

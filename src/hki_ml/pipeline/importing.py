@@ -1,4 +1,4 @@
-"""A file into the lake: read, mapped, published, ingested, tabulated; what does not fit is kept with its reason."""
+"""A file into the lake; what does not fit is kept with its reason."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class Import:
             If the bus or the lake does not answer; run it again then.
         """
         self._check(path)
-        ingest(self.bus, self.lake, ingested_at=self.as_of)  # what others left is not counted as ours
+        ingest(
+            self.bus, self.lake, ingested_at=self.as_of
+        )  # what others left is not counted as ours
         tally = self._each(path, self._take)
         done = ingest(
             self.bus,
@@ -143,7 +145,9 @@ def _quarantine_rows(reading: Reading, origin: str, at: datetime) -> pa.Table:
         (reason, detail, number, msgspec.json.encode(row, enc_hook=str).decode())
         for reason, detail, number, row in rows
     ]
-    texts += [("row_malformed", each.detail, each.row_number, each.raw) for each in reading.malformed]
+    texts += [
+        ("row_malformed", each.detail, each.row_number, each.raw) for each in reading.malformed
+    ]
     return pa.Table.from_pylist(
         [
             {

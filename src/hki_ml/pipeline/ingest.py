@@ -1,4 +1,4 @@
-"""From the bus into the lake, each event exactly once: what is bad goes to quarantine, what is known is dropped.
+"""From the bus into the lake, each event exactly once; what is bad goes to quarantine.
 
 An offset of the bus rests in the same commit as the rows that were read up to it. A crash between any
 two steps is mended by the next run: it reads from the offset of the last commit.
@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import numpy as np
 import pyarrow as pa
 
 from hki_ml import tables
-from hki_ml.errors import Conflict, EventRejected
-from hki_ml.events import AnyEvent, decode, encode_properties, uuid_texts
-from hki_ml.pipeline.known_ids import KnownIds, add_stored, packed, stored_ids
+from hki_ml.errors import Conflict
+from hki_ml.pipeline.known_ids import KnownIds, add_stored, from_texts, stored_ids
 from hki_ml.ports import Batch, EventBus, Lake, Span
+from hki_ml.transforms.events import Refused, event_rows, tell_apart
 
 MAX_RECORDS = 65_536
 ATTEMPTS = 8
@@ -90,7 +89,9 @@ class _Run:
             except Conflict:
                 continue
             return
-        raise Conflict(f"expected to commit offsets {batch.start} to {batch.end}, others were faster")
+        raise Conflict(
+            f"expected to commit offsets {batch.start} to {batch.end}, others were faster"
+        )
 
     def _commit(self, batch: Batch) -> None:
         application = _application(batch.partition)
@@ -99,13 +100,14 @@ class _Run:
             return
         rest = batch.records[max(0, stored - batch.start) :]
         first = batch.end - len(rest)
-        decoded = _decode(rest, first)
+        events, refused = tell_apart(rest, first)
         # Quarantine comes first: its own offset tells, after a crash between the two, what it has.
-        self._quarantine(decoded.bad, batch, application)
-        ids = packed(b"".join([event.event_id.bytes for event in decoded.events]))
+        self._quarantine(refused, batch, application)
+        rows = event_rows(events, ingested_at=self._ingested_at)
+        ids = from_texts(rows["event_id"].to_pylist())
         known = self._known()
         is_new = known.new(ids)
-        rows = _event_rows(decoded.events, ids, is_new, self._ingested_at)
+        rows = rows.filter(pa.array(is_new))
         self._version = self._lake.append(
             "events", rows, spans={application: Span(stored, batch.end)}
         )
@@ -113,7 +115,7 @@ class _Run:
         self.done.read += len(rest)
         self.done.accepted += rows.num_rows
         self.done.duplicates += len(ids) - rows.num_rows
-        self.done.quarantined.update(each.reason for each in decoded.bad)
+        self.done.quarantined.update(each.reason for each in refused)
 
     def _known(self) -> KnownIds:
         """Return the ids in the lake as of now, reading only what others added since the last look."""
@@ -128,62 +130,17 @@ class _Run:
         self._version = version
         return self._ids
 
-    def _quarantine(self, bad: Sequence[_Bad], batch: Batch, application: str) -> None:
-        if not bad:
+    def _quarantine(self, refused: Sequence[Refused], batch: Batch, application: str) -> None:
+        if not refused:
             return
         stored = self._lake.offset("quarantine", application) or 0
-        left = [each for each in bad if each.offset >= stored]
+        left = [each for each in refused if each.offset >= stored]
         if left:
             rows = _quarantine_rows(left, application, self._ingested_at)
             self._lake.append("quarantine", rows, spans={application: Span(stored, batch.end)})
 
 
-@dataclass(frozen=True, slots=True)
-class _Bad:
-    offset: int
-    reason: str
-    detail: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    events: list[AnyEvent]
-    bad: list[_Bad]
-
-
-def _decode(records: Sequence[bytes], first: int) -> _Decoded:
-    events, bad = [], []
-    for offset, raw in enumerate(records, first):
-        try:
-            events.append(decode(raw))
-        except EventRejected as error:
-            bad.append(_Bad(offset, error.reason, error.detail, raw))
-    return _Decoded(events, bad)
-
-
-def _event_rows(
-    events: list[AnyEvent], ids: np.ndarray, is_new: np.ndarray, ingested_at: datetime
-) -> pa.Table:
-    new = [event for event, keep in zip(events, is_new.tolist(), strict=True) if keep]
-    properties = pa.array([encode_properties(event) for event in new], pa.binary())
-    return pa.table(
-        [
-            uuid_texts(ids[is_new].tobytes()),
-            [event.TYPE for event in new],
-            pa.array([event.schema_version for event in new], pa.int32()),
-            [event.entity_id for event in new],
-            pa.array([event.occurred_at for event in new], tables.TIME),
-            pa.array([event.received_at for event in new], tables.TIME),
-            [event.source for event in new],
-            properties.cast(pa.string()),
-            pa.array([ingested_at] * len(new), tables.TIME),
-        ],
-        schema=tables.EVENTS,
-    )
-
-
-def _quarantine_rows(bad: Sequence[_Bad], application: str, at: datetime) -> pa.Table:
+def _quarantine_rows(refused: Sequence[Refused], application: str, at: datetime) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
@@ -195,7 +152,7 @@ def _quarantine_rows(bad: Sequence[_Bad], application: str, at: datetime) -> pa.
                 "row_number": each.offset,
                 "quarantined_at": at,
             }
-            for each in bad
+            for each in refused
         ],
         schema=tables.QUARANTINE,
     )

@@ -21,6 +21,8 @@ class KnownIds:
 
     def add(self, ids: np.ndarray) -> None:
         """Add ids, of which none is known and none stands twice."""
+        if not len(ids):
+            return
         run = np.sort(ids)
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
             run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")

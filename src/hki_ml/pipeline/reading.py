@@ -110,4 +110,6 @@ def _as_they_stood(
     batch: pl.DataFrame, first_row: int, refused: list[pl.DataFrame | None]
 ) -> pl.DataFrame:
     together = pl.concat([each for each in refused if each is not None]).sort("row_number")
-    return pl.concat([together, batch[(together["row_number"] - first_row).to_list()]], how="horizontal")
+    return pl.concat(
+        [together, batch[(together["row_number"] - first_row).to_list()]], how="horizontal"
+    )

@@ -62,7 +62,9 @@ def sale_frame(
     if not parts:
         raise FileUnreadable(f"{path}: expected rows, found only the names of columns")
     extra = [name for name in mapping.fields() if name.startswith(EXTRA_PREFIX)]
-    sales = pl.concat(parts).sort("occurred_at", maintain_order=True).rename({"occurred_at": "sold_at"})
+    sales = (
+        pl.concat(parts).sort("occurred_at", maintain_order=True).rename({"occurred_at": "sold_at"})
+    )
     columns = ("sale_id", "property_id", "sold_at", "price_usd", *FACTS, *extra)
     return SaleFrame(sales.select(columns).to_pandas(), tally, has_dates=mapping.date is not None)
 

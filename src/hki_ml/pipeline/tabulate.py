@@ -19,21 +19,25 @@ VERSIONS_AT_ONCE = 4  # a version holds at most 65,536 events: bounds the memory
 
 def tabulate_sales(lake: Lake, *, on_progress: Callable[[int], None] = lambda _: None) -> int:
     """Append the sales among the events that are new since the last time; return how many."""
-    added = 0
+    added = conflicts = 0
+    done = stored = lake.offset("sales", APPLICATION) or 0
     newest = lake.version("events")
-    conflicts = 0
-    while (done := lake.offset("sales", APPLICATION) or 0) <= newest:
+    while done <= newest:
         until = min(done + VERSIONS_AT_ONCE - 1, newest)
         rows = sales(_events(lake, since=done - 1, until=until))
+        done = until + 1
+        if not rows.num_rows:  # no commit for nothing: who waits for new sales looks at the version
+            continue
         try:
-            lake.append("sales", rows, spans={APPLICATION: Span(done, until + 1)})
+            lake.append("sales", rows, spans={APPLICATION: Span(stored, done)})
         except Conflict:  # another did the same step
             conflicts += 1
             if conflicts == ATTEMPTS:
                 raise
-            continue
-        added += rows.num_rows
-        on_progress(rows.num_rows)
+        else:
+            added += rows.num_rows
+            on_progress(rows.num_rows)
+        done = stored = lake.offset("sales", APPLICATION) or 0
     return added
 
 

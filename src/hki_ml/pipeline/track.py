@@ -1,4 +1,4 @@
-"""The one way in: whatever happens becomes an event on the bus here, one at a time or a file's rows at once."""
+"""The one way in: whatever happens becomes an event on the bus here, one or a file's rows at once."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from hki_ml.errors import HkiError, Unavailable
 
@@ -20,12 +21,8 @@ def one_message() -> Iterator[None]:
     try:
         yield
     except HkiError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/] {_plain(str(error))}")
+        message = Text.assemble(("error ", "bold red"), str(error))
+        Console(stderr=True, soft_wrap=True).print(message)
         code = UNAVAILABLE if isinstance(error, Unavailable) else BAD_INPUT
         raise typer.Exit(code) from None
 
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from hki_ml.terminal.errors import one_message
 
@@ -41,9 +41,7 @@ def suggest_mapping(file: Path) -> None:
         Console(soft_wrap=True).print(suggest(file), markup=False, highlight=False)
 
 
-def _show(
-    file: Path, mapping: Path, rejects: Path | None, call: Callable[[Import], Tally]
-) -> None:
+def _show(file: Path, mapping: Path, rejects: Path | None, call: Callable[[Import], Tally]) -> None:
     from hki_ml.mapping.files import open_rows
     from hki_ml.mapping.format import load_mapping
     from hki_ml.pipeline.importing import Import
@@ -77,7 +75,7 @@ def _print(tally: Tally, rejects: Path | None) -> None:
 
     console = Console(soft_wrap=True)
     for warning in tally.warnings:
-        console.print(f"[bold yellow]warning[/] {escape(warning)}")
+        console.print(Text.assemble(("warning ", "bold yellow"), warning))
     table = Table("rows", "", "", title="what became of them", title_justify="left")
     table.add_row(f"{tally.read:,}", "read", "")
     table.add_row(f"{tally.accepted:,}", "accepted", "now in the lake")
@@ -87,4 +85,6 @@ def _print(tally: Tally, rejects: Path | None) -> None:
         table.add_row(f"{count:,}", reason, REASONS.get(reason, "refused at the ingest"))
     console.print(table)
     if tally.refused and rejects is not None:
-        console.print(f"refused rows: {rejects}; mend them, then `hki replay {rejects} --mapping …`")
+        console.print(
+            f"refused rows: {rejects}; mend them, then `hki replay {rejects} --mapping …`"
+        )

@@ -45,9 +45,7 @@ def sales(events: pa.Table) -> pa.Table:
     events
         Columns of ``tables.EVENTS``; other kinds are left out.
     """
-    structure = (
-        '{"priceUsd":"DOUBLE","isArmsLength":"BOOLEAN","facts":' + fact_structure() + "}"
-    )
+    structure = '{"priceUsd":"DOUBLE","isArmsLength":"BOOLEAN","facts":' + fact_structure() + "}"
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("events", events)
