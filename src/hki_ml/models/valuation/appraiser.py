@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from hki_ml.learning.intervals import LEVELS
+from hki_ml.models.valuation import artifact
 from hki_ml.models.valuation.adjustments import MONTH_DAYS, Subject, grid
 from hki_ml.models.valuation.answer import (
     ComparableChoice,
@@ -17,6 +19,7 @@ from hki_ml.models.valuation.answer import (
     Interval,
     Investment,
     InvestmentTerms,
+    KnownFact,
     Valuation,
 )
 from hki_ml.models.valuation.explain import drivers
@@ -62,6 +65,11 @@ class Appraiser:
     def latest(self) -> datetime:
         """The moment up to which sales are known."""
         return EPOCH + timedelta(days=self.valuer.core.evidence.until)
+
+    @property
+    def known_facts(self) -> tuple[KnownFact, ...]:
+        """The facts that the model looks at."""
+        return self.reference.known_facts
 
     def answer(
         self,
@@ -189,6 +197,24 @@ class Appraiser:
         if numbers == dict(homes.numbers):
             return None
         return Homes(homes.day, numbers, homes.categories)
+
+
+def load(folder: Path, version: str) -> Appraiser:
+    """Return the saved valuer as an appraiser, verified and warm: its kernels are compiled.
+
+    Raises
+    ------
+    ArtifactRefused
+        If a file is not what the manifest says.
+    """
+    appraiser = Appraiser.of(artifact.load(folder), version=version)
+    appraiser.answer(
+        appraiser.reference.typical_of(None),
+        as_of=appraiser.latest,
+        choice=ComparableChoice(),
+        terms=InvestmentTerms(),
+    )
+    return appraiser
 
 
 def _intervals(said: Values) -> dict[str, Interval]:

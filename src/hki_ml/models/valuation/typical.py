@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hki_ml.models.valuation.answer import FactValue
+from hki_ml.models.valuation.answer import FactValue, KnownFact
 from hki_ml.models.valuation.core import SaleBook
 from hki_ml.models.valuation.homes import FloatArray, Homes, IntArray
 
@@ -35,6 +35,8 @@ class Reference:
         The 0.05 and 99.95 percentiles of each numeric fact.
     levels
         The known levels of each categorical fact, commonest first.
+    known_facts
+        What the model looks at, for forms and documents.
     expected
         Facts that nearly every known sale has: without them a home cannot be placed among them.
     """
@@ -45,6 +47,7 @@ class Reference:
     highest: Mapping[str, float]
     levels: Mapping[str, tuple[str, ...]]
     expected: tuple[str, ...]
+    known_facts: tuple[KnownFact, ...]
 
     @classmethod
     def of(cls, book: SaleBook) -> Reference:
@@ -69,6 +72,7 @@ class Reference:
             {name: pair[1] for name, pair in known.items()},
             {name: _levels(homes, name) for name in homes.categories},
             tuple(name for name in SIZE_FACTS if _share_known(homes, name) > NEARLY_ALL),
+            _known_facts(homes),
         )
 
     def typical_of(self, area: str | None) -> Mapping[str, FactValue]:
@@ -117,6 +121,15 @@ def _number(value: FactValue) -> float:
 
 def _level(value: FactValue) -> str | None:
     return None if value is None else str(value)
+
+
+def _known_facts(homes: Homes) -> tuple[KnownFact, ...]:
+    facts = [KnownFact(name, categories=_levels(homes, name)[:200]) for name in homes.categories]
+    for name, values in homes.numbers.items():
+        if not np.isnan(values).all():
+            low, high = np.nanquantile(values, [0.01, 0.99])
+            facts.append(KnownFact(name, float(low), float(high)))
+    return tuple(facts)
 
 
 def _share_known(homes: Homes, name: str) -> float:
