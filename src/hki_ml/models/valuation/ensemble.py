@@ -53,7 +53,11 @@ class Ensemble:
         for network in self.networks:
             net += network.predict(view)
         return np.column_stack(
-            [self.boosted.predict(view.table), self.forest.predict(view.table), net / len(self.networks)]
+            [
+                self.boosted.predict(view.table),
+                self.forest.predict(view.table),
+                net / len(self.networks),
+            ]
         )
 
 

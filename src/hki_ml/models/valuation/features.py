@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from hki_ml.learning.encoding import keys
 from hki_ml.models.valuation.comparables import (
-    SUMMARY, Found, Subject, find_alike, find_near, pairs, subject, summary,
+    SUMMARY,
+    Found,
+    Subject,
+    find_alike,
+    find_near,
+    pairs,
+    subject,
+    summary,
 )  # fmt: skip
 from hki_ml.models.valuation.evidence import Evidence, total_effect, twin_keys
 from hki_ml.models.valuation.hedonic import Hedonic, fact_values
@@ -109,7 +116,10 @@ def _add_place(columns: dict[str, FloatArray], of: Subject, evidence: Evidence) 
         return
     east, north = of.place[:, 0], of.place[:, 1]
     columns.update(
-        place_east=east, place_north=north, place_northeast=east + north, place_southeast=east - north
+        place_east=east,
+        place_north=north,
+        place_northeast=east + north,
+        place_southeast=east - north,
     )
 
 
