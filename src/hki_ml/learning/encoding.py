@@ -122,7 +122,8 @@ def _read(  # noqa: PLR0913, PLR0917 - flat arrays are what numba compiles best
             w = 0.5 ** ((at[i] - day[j]) / half_life)
             total += w * value[j]
             weight += w
-        out[i, 0] = total / (weight + shrink)
+        if weight + shrink > 0:
+            out[i, 0] = total / (weight + shrink)
         out[i, 1] = np.log1p(weight)
         if stop > start[c]:
             out[i, 2] = value[stop - 1]

@@ -43,7 +43,8 @@ def pack(valuer: Valuer) -> tuple[dict[str, object], Arrays]:
     arrays |= {
         "outcomes/score": outcomes.score, "outcomes/day": outcomes.day,
         "outcomes/group": outcomes.group,
-        "outcomes/missed": outcomes.missed, "outcomes/errors": calibration.errors, "widths/overall": widths.overall,
+        "outcomes/missed": outcomes.missed, "outcomes/errors": calibration.errors,
+        "widths/overall": widths.overall,
         "widths/groups": widths.groups, "widths/by_group": widths.by_group,
         "blend/weights": calibration.blend.weights, "blend/offsets": calibration.blend.offsets,
         "market/city": core.market.city,

@@ -18,7 +18,8 @@ from hki_ml.models.valuation.predict import Valuer
 from hki_ml.models.valuation.train import train
 
 _spec = importlib.util.spec_from_file_location("city", Path(__file__).parent / "city.py")
-assert _spec is not None and _spec.loader is not None
+assert _spec is not None
+assert _spec.loader is not None
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
 city, QUICK = _module.city, _module.QUICK
@@ -79,7 +80,8 @@ def test_a_sale_of_the_same_day_is_not_leaned_on(valuer: Valuer, sales: pd.DataF
     for row, used in zip(
         asked.sold_at, known.predict(asked, asked.sold_at).comparables, strict=True
     ):
-        assert used and max(day_of[s] for s in used) < row
+        assert used
+        assert max(day_of[s] for s in used) < row
 
 
 def test_bounds_lie_around_the_value_and_widen_with_the_level(
