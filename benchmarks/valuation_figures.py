@@ -33,7 +33,7 @@ def ids(frame: pd.DataFrame) -> pd.Series:
 
 
 def seattle() -> pd.DataFrame:
-    """Seattle 2010 to 2016."""
+    """Read Seattle 2010 to 2016."""
     d = pd.read_parquet(DATA / "seattle_repeat_sales/seattle_sales.parquet")
     same = {
         "price_usd": "sale_price", "latitude": "latitude", "longitude": "longitude",
@@ -49,7 +49,7 @@ def seattle() -> pd.DataFrame:
 
 
 def king_county() -> pd.DataFrame:
-    """King County, May 2014 to May 2015."""
+    """Read King County, May 2014 to May 2015."""
     d = pd.read_parquet(DATA / "kc_house_sales/kc_house_sales.parquet")
     same = {
         "price_usd": "price", "latitude": "lat", "longitude": "long", "living_sqft": "sqft_living",
@@ -67,7 +67,7 @@ def king_county() -> pd.DataFrame:
 
 
 def singapore() -> pd.DataFrame:
-    """Singapore public flats 2017 to 2023, by month; prices in SGD."""
+    """Read Singapore public flats 2017 to 2023, by month; prices in SGD."""
     d = pd.read_parquet(DATA / "sg_hdb_resale/hdb_resale_2017_2023.parquet")
     same = {
         "price_usd": "resale_price", "latitude": "latitude", "longitude": "longitude",
@@ -82,7 +82,7 @@ def singapore() -> pd.DataFrame:
 
 
 def new_york() -> pd.DataFrame:
-    """New York, all market sales of all classes (price of 10,000 USD and more)."""
+    """Read New York: all market sales of all classes (price of 10,000 USD and more)."""
     d = pd.read_parquet(DATA / "nyc_property_sales/nyc_sales_2015bk_2019_2024.parquet")
     d = d[d.is_market_sale.fillna(value=False).astype(bool)].reset_index(drop=True)
     same = {
@@ -90,7 +90,11 @@ def new_york() -> pd.DataFrame:
         "units": "total_units", "extra_residential_units": "residential_units",
         "extra_commercial_units": "commercial_units",
     }  # fmt: skip
-    above = {"living_sqft": "gross_square_feet", "lot_sqft": "land_square_feet", "year_built": "year_built"}
+    above = {
+        "living_sqft": "gross_square_feet",
+        "lot_sqft": "land_square_feet",
+        "year_built": "year_built",
+    }
     positive = {k: s.where(s > 0) for k, s in numbers(d, above).items()}
     block = d.borough.astype(str) + "-" + d.block.astype(str)
     return pd.DataFrame({

@@ -84,19 +84,19 @@ class Ledger:
         known, start = np.unique(key[order], return_index=True)
         return cls(known, np.append(start, len(order)).astype(np.int64), day[order], value[order])
 
-    def read(self, key: IntArray, day: IntArray, *, half_life_days: float, shrink: float) -> FloatArray:
+    def read(
+        self, key: IntArray, day: IntArray, *, half_life_days: float, shrink: float
+    ) -> FloatArray:
         """Return what was known strictly before ``day``, shape ``(n, 4)``.
 
         Columns: decayed mean shrunk to 0 by ``shrink`` sales, log(1 + decayed count), last value
         (NaN if none) and months since it (NaN if none).
         """
-        return _read(
-            self.known, self.start, self.day, self.value, key, day, half_life_days, shrink
-        )
+        return _read(self.known, self.start, self.day, self.value, key, day, half_life_days, shrink)
 
 
 @compiled
-def _read(
+def _read(  # noqa: PLR0913, PLR0917 - flat arrays are what numba compiles best
     known: IntArray,
     start: IntArray,
     day: IntArray,
@@ -122,7 +122,8 @@ def _read(
             w = 0.5 ** ((at[i] - day[j]) / half_life)
             total += w * value[j]
             weight += w
-        out[i, 0] = total / (weight + shrink)
+        if weight + shrink > 0:
+            out[i, 0] = total / (weight + shrink)
         out[i, 1] = np.log1p(weight)
         if stop > start[c]:
             out[i, 2] = value[stop - 1]

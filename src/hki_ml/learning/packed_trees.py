@@ -84,10 +84,7 @@ def _walk(
             node = root[t]
             while feature[node] >= 0:
                 value = rows[i, feature[node]]
-                if np.isnan(value):
-                    goes_left = missing_left[node]
-                else:
-                    goes_left = value <= threshold[node]
+                goes_left = missing_left[node] if np.isnan(value) else value <= threshold[node]
                 node = left[node] if goes_left else right[node]
             out[i] += threshold[node]
     return out
@@ -143,7 +140,9 @@ def _add_lightgbm_node(nodes: _Nodes, source: Mapping[str, Any]) -> int:
     # Without missing values in training LightGBM reads NaN as 0.
     as_missing = source["missing_type"] == "NaN"
     goes_left = bool(source["default_left"]) if as_missing else float(source["threshold"]) >= 0
-    return nodes.add(int(source["split_feature"]), float(source["threshold"]), missing_left=goes_left)
+    return nodes.add(
+        int(source["split_feature"]), float(source["threshold"]), missing_left=goes_left
+    )
 
 
 def pack_forest(forest: Any) -> PackedTrees:

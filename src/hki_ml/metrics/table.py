@@ -56,9 +56,9 @@ class Table:
             lines.append([row.name, str(row.n), *cells])
         width = [max(len(line[j]) for line in lines) for j in range(len(lines[0]))]
         body = [
-            "  ".join(c.ljust(w) if j == 0 else c.rjust(w) for j, (c, w) in enumerate(zip(line, width, strict=True)))
+            "  ".join([line[0].ljust(width[0]), *map(str.rjust, line[1:], width[1:])])
             for line in lines
-        ]  # fmt: skip
+        ]
         return "\n".join([self.title, *body])
 
     def as_json(self) -> dict[str, object]:

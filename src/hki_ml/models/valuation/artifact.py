@@ -63,7 +63,8 @@ def load(folder: Path) -> Valuer:
     off = np.abs(valuer.core.ensemble.members(reference.view) - reference.native)
     if not off.max() <= _TOLERANCE:
         raise ArtifactRefused(
-            f"expected the native libraries' predictions to {_TOLERANCE:g}, got {off.max():.2g} off in {folder.name}"
+            f"expected the native libraries' predictions to {_TOLERANCE:g}, "
+            f"got {off.max():.2g} off in {folder.name}"
         )
     return valuer
 
@@ -74,11 +75,15 @@ def _verify(folder: Path) -> None:
         wanted = dict(manifest["files"])
         form = manifest["format"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise ArtifactRefused(f"expected a readable {MANIFEST} in {folder.name}, got {problem!r}") from problem
+        raise ArtifactRefused(
+            f"expected a readable {MANIFEST} in {folder.name}, got {problem!r}"
+        ) from problem
     if form != FORMAT:
         raise ArtifactRefused(f"expected format {FORMAT} in {folder.name}, got {form}")
     if set(wanted) != set(FILES):
-        raise ArtifactRefused(f"expected {', '.join(FILES)} in the manifest, got {', '.join(wanted)}")
+        raise ArtifactRefused(
+            f"expected {', '.join(FILES)} in the manifest, got {', '.join(wanted)}"
+        )
     for name in FILES:
         try:
             got = _digest(folder / name)

@@ -83,7 +83,9 @@ def see(core: Core, homes: Homes, rows: IntArray, *, before: IntArray) -> Seen:
     view = core.look(homes.take(rows), before=before[rows])
     members = core.ensemble.members(view)
     said = view.table[:, view.names.index("alike_mean")]
-    return Seen(rows, view.base, members, view.level, spread_inputs(view, members), np.nan_to_num(said))
+    return Seen(
+        rows, view.base, members, view.level, spread_inputs(view, members), np.nan_to_num(said)
+    )
 
 
 def steps(day: IntArray, *, step_days: int | None) -> Iterator[IntArray]:
@@ -171,9 +173,7 @@ class Calibration:
         """Return the expected absolute error (log price), shape ``(n,)``."""
         return np.exp(self.spread.predict(inputs))
 
-    def judge(
-        self, seen: Seen, later: SaleBook, reach: FloatArray | None = None
-    ) -> Outcomes:
+    def judge(self, seen: Seen, later: SaleBook, reach: FloatArray | None = None) -> Outcomes:
         """Return outcomes of what was seen, now that the prices are known.
 
         ``reach`` are the half widths (log) that had been given, shape ``(n, levels)``.
@@ -183,7 +183,11 @@ class Calibration:
         group = keys(later.homes.category("area")[seen.rows])
         score = error / self.spreads(seen.inputs)
         told = Outcomes.unjudged(score, later.homes.day[seen.rows], group)
-        return told if reach is None else replace(told, missed=(error[:, None] > reach) * 1.0)
+        return (
+            told
+            if reach is None
+            else replace(told, missed=(error[:, None] > reach).astype(np.float64))
+        )
 
 
 def calibrate(core: Core, later: SaleBook, *, seed: int, threads: int) -> Calibration:
@@ -206,12 +210,15 @@ def calibrate(core: Core, later: SaleBook, *, seed: int, threads: int) -> Calibr
 
 
 def _aging(calibration: Calibration, core: Core, later: SaleBook, fresh: Seen) -> float:
-    """Return the growth of errors a month when nothing new is known, from the same sales seen twice."""
+    """Return the growth of errors a month when nothing new is known, from the same sales seen twice.
+
+    Half of what was seen, 3 % at most: one stretch of time is a single draw of what a market may do.
+    """
     old = calibration.judge(frozen(core, later), later).score
     new = calibration.judge(fresh, later).score
     months = float(np.mean(later.homes.day - core.evidence.until)) / _MONTH
     grown = np.quantile(old, 0.8) / max(float(np.quantile(new, 0.8)), 1e-9) - 1.0
-    return float(np.clip(grown / max(months, 0.5), 0.0, 0.1))
+    return float(np.clip(0.5 * grown / max(months, 0.5), 0.0, 0.03))
 
 
 def last_stretch(day: IntArray) -> int:

@@ -17,7 +17,18 @@ from hki_ml.models.valuation.homes import FloatArray, Homes, IntArray
 
 ALIKE = 24
 NEAR = 48
-SUMMARY = ("mean4", "mean10", "mean", "median", "sd", "first", "closest", "farthest", "km", "months")
+SUMMARY = (
+    "mean4",
+    "mean10",
+    "mean",
+    "median",
+    "sd",
+    "first",
+    "closest",
+    "farthest",
+    "km",
+    "months",
+)
 PAIR_WIDTH_BASE = 5
 
 
@@ -31,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A home as the kernel sees it: place (km), effects of its facts, keys, and the day it may look back from."""
+    """Homes as the kernel sees them: place (km), effects of facts, keys, and the day to look back from."""
 
     place: FloatArray
     effects: FloatArray
@@ -75,7 +86,13 @@ def summary(evidence: Evidence, of: Subject, found: Found) -> FloatArray:
     Residuals are log price against index and facts; distances in the metric's units, km and months.
     """
     return _summarise(
-        found.rows, found.far, evidence.residual, evidence.place, evidence.homes.day, of.place, of.day
+        found.rows,
+        found.far,
+        evidence.residual,
+        evidence.place,
+        evidence.homes.day,
+        of.place,
+        of.day,
     )
 
 
@@ -105,7 +122,7 @@ def _kernel(far: FloatArray) -> FloatArray:
 
 
 @compiled
-def _summarise(
+def _summarise(  # noqa: C901 - one loop; numba inlines no closures
     rows: IntArray, far: FloatArray, residual: FloatArray, sale_place: FloatArray,
     sale_day: IntArray, place: FloatArray, day: IntArray,
 ) -> FloatArray:  # fmt: skip
@@ -167,7 +184,7 @@ def pairs(evidence: Evidence, of: Subject, found: Found) -> NDArray[np.float32]:
 
 
 @compiled
-def _pairs(  # noqa: PLR0913 - flat arrays are what numba compiles best
+def _pairs(  # noqa: PLR0913, PLR0917 - flat arrays are what numba compiles best
     rows: IntArray, far: FloatArray, facts: IntArray, sale_effects: FloatArray,
     sale_place: FloatArray, sale_day: IntArray, sale_keys: IntArray, effects: FloatArray,
     place: FloatArray, day: IntArray, keys: IntArray,

@@ -17,7 +17,11 @@ from hki_ml.models.valuation.hedonic import Hedonic, fit_hedonic
 from hki_ml.models.valuation.homes import FloatArray, Homes, ObjectArray
 from hki_ml.models.valuation.labels import is_unusual
 from hki_ml.models.valuation.market import (
-    MarketIndex, TradeNotes, fit_market, month_number, refresh_market,
+    MarketIndex,
+    TradeNotes,
+    fit_market,
+    month_number,
+    refresh_market,
 )  # fmt: skip
 
 _LONGEST_LAG_DAYS = 180
@@ -119,7 +123,9 @@ def choose_metric(book: SaleBook, hedonic: Hedonic, market: MarketIndex) -> Metr
     """Choose the units of the metric by how well neighbours foretell the latest sales."""
     geography = Geography.of(book.homes)
     spread = hedonic.effects(book.homes).std(axis=0)
-    facts = tuple(int(j) for j in sorted(np.argsort(-spread, kind="stable")[:6]) if spread[j] > 1e-3)
+    facts = tuple(
+        int(j) for j in sorted(np.argsort(-spread, kind="stable")[:6]) if spread[j] > 1e-3
+    )
     area_penalty = 0.5 if geography.is_located else 4.0
     base = Metric(0.4, 1.5, 0.15, facts, area_penalty, 1.0)
     # A sample is enough to choose a unit: the latest 40,000 sales stand in for all.
@@ -133,7 +139,9 @@ def choose_metric(book: SaleBook, hedonic: Hedonic, market: MarketIndex) -> Metr
     kilometres = (0.15, 0.3, 0.6, 1.2) if geography.is_located else (0.4,)
     for km, years, effect in product(kilometres, (1.0, 2.0), (0.1, 0.2)):
         tried = replace(base, km=km, years=years, effect=effect)
-        seen = gather(recent.homes, recent.log_price, hedonic=hedonic, geography=geography, metric=tried)
+        seen = gather(
+            recent.homes, recent.log_price, hedonic=hedonic, geography=geography, metric=tried
+        )
         seen = seen.as_seen(market, hedonic)
         of = subject(seen, asked, effects, before=asked.day)
         said = summary(seen, of, find_alike(seen, of))
@@ -155,7 +163,11 @@ def fit_core(book: SaleBook, *, seed: int, effort: Effort) -> Core:
     book = book.take(usual)
     metric = choose_metric(book, fitted.model, market)
     evidence = gather(
-        book.homes, book.log_price, hedonic=fitted.model, geography=Geography.of(book.homes), metric=metric
+        book.homes,
+        book.log_price,
+        hedonic=fitted.model,
+        geography=Geography.of(book.homes),
+        metric=metric,
     ).as_seen(market, fitted.model)
     rows, before = _teaching_rows(book, seed)
     view = look(

@@ -24,9 +24,9 @@ class Effort:
 
     boosting_rounds: int = 700
     forest_trees: int = 60
-    network_rows: int = 1_000_000
+    network_rows: int = 800_000
     networks: int = 2
-    threads: int = 2
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,11 @@ class Ensemble:
         for network in self.networks:
             net += network.predict(view)
         return np.column_stack(
-            [self.boosted.predict(view.table), self.forest.predict(view.table), net / len(self.networks)]
+            [
+                self.boosted.predict(view.table),
+                self.forest.predict(view.table),
+                net / len(self.networks),
+            ]
         )
 
 
@@ -96,7 +100,7 @@ def fit_ensemble(view: View, target: FloatArray, *, seed: int, effort: Effort) -
     """Train all members on ``target`` = log price less `View.base`; rows in order of time."""
     import torch
 
-    torch.set_num_threads(effort.threads)
+    torch.set_num_threads(1)  # its matrices are small; a second thread mostly waits
     booster = fit_booster(view.table, target, seed=seed, effort=effort)
     forest = fit_forest(view.table, target, seed=seed, effort=effort)
     epochs = int(np.clip(round(effort.network_rows / len(view)), 7, 24))

@@ -86,12 +86,21 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """The result; ``str`` prints it, `as_json` keeps it."""
+    """The result; ``str`` prints it, `as_json` keeps it.
+
+    ``predictions`` has a row a measured sale: what was said of it by what was known at its time.
+    """
 
     tables: tuple[Table, ...]
     seconds: float
     peak_memory_gb: float
     note: Mapping[str, object]
+    predictions: pd.DataFrame
+
+    def row(self, title: str, name: str) -> Row:
+        """Return one line of one table."""
+        table = next(table for table in self.tables if table.title == title)
+        return next(row for row in table.rows if row.name == name)
 
     def __str__(self) -> str:
         """Return all tables, then time and memory."""
@@ -109,7 +118,11 @@ class Backtest:
 
 
 def backtest(
-    sales: pd.DataFrame, terms: Terms, *, judged: pd.Series | None = None, effort: Effort | None = None
+    sales: pd.DataFrame,
+    terms: Terms,
+    *,
+    judged: pd.Series | None = None,
+    effort: Effort | None = None,
 ) -> Backtest:
     """Train before the cut-off, value the sales after it in both regimes, and challengers beside.
 
@@ -137,9 +150,29 @@ def backtest(
     alone = boosting_alone(valuer.core.book, later.homes, seed=terms.seed, effort=effort)
     tables: list[Table] = []
     for name, (seen, reach) in regimes.items():
-        tables += _regime_tables(name, valuer, later, measured, seen=seen, reach=reach, seed=terms.seed)
+        tables += _regime_tables(
+            name, valuer, later, measured, seen=seen, reach=reach, seed=terms.seed
+        )
         tables.append(_side_by_side(name, valuer, later, measured, seen=seen, alone=alone))
-    return Backtest(tuple(tables), seconds, memory, valuer.note)
+    said = _predictions(valuer, later, *regimes["as_known"])[measured]
+    return Backtest(tuple(tables), seconds, memory, valuer.note, said.reset_index(drop=True))
+
+
+def _predictions(
+    valuer: Valuer, later: SaleBook, seen: Seen, reach: FloatArray
+) -> pd.DataFrame:
+    value = np.exp(_log_value(valuer.calibration, seen))
+    columns = {
+        "sale_id": later.sale_id.astype(str),
+        "sold_at": pd.to_datetime(later.homes.day, unit="D", utc=True),
+        "price_usd": np.exp(later.log_price),
+        "value_usd": value,
+    }
+    for j, level in enumerate(LEVELS):
+        name = round(100 * level)
+        columns[f"p{name}_low_usd"] = value * np.exp(-reach[:, j])
+        columns[f"p{name}_high_usd"] = value * np.exp(reach[:, j])
+    return pd.DataFrame(columns)
 
 
 def _later(
@@ -151,7 +184,9 @@ def _later(
     a test set is not cleaned by the model under test.
     """
     frame = sales.assign(_measured=True if judged is None else judged.to_numpy())[test]
-    priced = np.isfinite(frame["price_usd"].to_numpy(np.float64)) & (frame["price_usd"] > 0).to_numpy()
+    priced = (
+        np.isfinite(frame["price_usd"].to_numpy(np.float64)) & (frame["price_usd"] > 0).to_numpy()
+    )
     frame = frame[priced].sort_values(["sold_at", "sale_id"], kind="stable").reset_index(drop=True)
     return SaleBook.of(frame), frame["_measured"].to_numpy(bool)
 
@@ -188,7 +223,9 @@ def _regime_tables(
     )
     tables = [Table(f"overall, {name}", [overall])]
     labels = np.array(["" if a is None else str(a) for a in said.area])
-    areas = [(str(a), labels == a) for a in np.unique(labels) if (labels == a).sum() >= FEWEST_IN_AREA]
+    areas = [
+        (str(a), labels == a) for a in np.unique(labels) if (labels == a).sum() >= FEWEST_IN_AREA
+    ]
     if areas:
         tables.append(Table(f"by area, {name}", [_row(a, said.take(r)) for a, r in areas]))
     edges = np.quantile(said.value, np.linspace(0, 1, 6))
@@ -230,7 +267,13 @@ def _split_conformal(calibration: Calibration) -> dict[float, float]:
 
 
 def _side_by_side(
-    name: str, valuer: Valuer, later: SaleBook, measured: BoolArray, *, seen: Seen, alone: FloatArray
+    name: str,
+    valuer: Valuer,
+    later: SaleBook,
+    measured: BoolArray,
+    *,
+    seen: Seen,
+    alone: FloatArray,
 ) -> Table:
     price = np.exp(later.log_price)
     net_and_forest = 0.5 * (seen.members[:, 1] + seen.members[:, 2])
@@ -250,4 +293,3 @@ def _side_by_side(
         for who, log in logs.items()
     ]  # fmt: skip
     return Table(f"side by side, {name}", rows)
-

@@ -13,9 +13,13 @@ from hki_ml.models.valuation.homes import FloatArray, Homes, IntArray
 from hki_ml.models.valuation.market import MarketIndex
 from hki_ml.models.valuation.neighbours import Tree
 
-RESIDUAL_LIMIT = 1.5  # log; one absurd neighbour must not move a home by more than its share of this
+RESIDUAL_LIMIT = (
+    1.5  # log; one absurd neighbour must not move a home by more than its share of this
+)
 _KM_A_DEGREE = 110.57
-_FAR_DEGREES = 3.0  # NOTE: 0/0 and swapped coordinates lie farther than this from any city's middle.
+_FAR_DEGREES = (
+    3.0  # NOTE: 0/0 and swapped coordinates lie farther than this from any city's middle.
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,9 @@ class Geography:
         seen = ~(np.isnan(lat) | np.isnan(lon))
         if seen.sum() < 30:
             return cls(0.0, 0.0, is_located=False, areas={})
-        whole = cls(float(np.median(lat[seen])), float(np.median(lon[seen])), is_located=True, areas={})
+        whole = cls(
+            float(np.median(lat[seen])), float(np.median(lon[seen])), is_located=True, areas={}
+        )
         plane, area = whole.plane(homes), homes.category("area")
         usable = np.flatnonzero(~np.isnan(plane[:, 0]) & np.array([a is not None for a in area]))
         middles: dict[str, tuple[float, float]] = {}
@@ -115,10 +121,10 @@ def twin_keys(homes: Homes) -> IntArray:
         or n.startswith("extra_")
     ]  # fmt: skip
     columns = [homes.number(n) for n in lasting]
-    for name in sorted(homes.categories):
-        if name in ("area", "property_type") or name.startswith("extra_"):
-            # 20 bits of the key as a number: enough to keep levels apart beside the other facts.
-            columns.append((keys(homes.category(name)) & 0xFFFFF).astype(np.float64))
+    # 20 bits of the key as a number: enough to keep levels apart beside the other facts.
+    columns += [
+        (keys(homes.category(n)) & 0xFFFFF).astype(np.float64) for n in sorted(homes.categories)
+    ]
     if not lasting:
         return np.full(len(homes), NO_KEY, dtype=np.int64)
     return row_keys(columns)

@@ -9,8 +9,15 @@ from numpy.typing import NDArray
 
 from hki_ml.learning.encoding import keys
 from hki_ml.models.valuation.comparables import (
-    SUMMARY, Found, Subject, Seek, find, pairs, subject, summary,
-)  # fmt: skip
+    SUMMARY,
+    Found,
+    Seek,
+    Subject,
+    find,
+    pairs,
+    subject,
+    summary,
+)
 from hki_ml.models.valuation.evidence import Evidence, total_effect, twin_keys
 from hki_ml.models.valuation.hedonic import Hedonic, fact_values
 from hki_ml.models.valuation.homes import FloatArray, Homes, IntArray
@@ -110,7 +117,10 @@ def _add_place(columns: dict[str, FloatArray], of: Subject, evidence: Evidence) 
         return
     east, north = of.place[:, 0], of.place[:, 1]
     columns.update(
-        place_east=east, place_north=north, place_northeast=east + north, place_southeast=east - north
+        place_east=east,
+        place_north=north,
+        place_northeast=east + north,
+        place_southeast=east - north,
     )
 
 

@@ -110,7 +110,9 @@ class _Column:
         return len(self.levels) if self.knots is None else len(self.knots)
 
 
-def _columns(homes: Homes) -> tuple[list[_Column], tuple[str, ...]]:
+def _columns(  # noqa: C901 - two plain loops
+    homes: Homes,
+) -> tuple[list[_Column], tuple[str, ...]]:
     out: list[_Column] = []
     fine: list[str] = []
     for name in sorted(homes.numbers):
@@ -162,8 +164,8 @@ def _solve(
     months = int(month.max()) + 1
     size = widths + months
     ridge = np.append(np.full(widths, _RIDGE), np.full(months, 0.01))
-    weight = np.ones(len(target))
-    beta = np.zeros(size)
+    weight: FloatArray = np.ones(len(target))
+    beta: FloatArray = np.zeros(size)
     residual = target
     scale = 1.0
     chunks = [slice(a, a + _CHUNK) for a in range(0, len(target), _CHUNK)]
@@ -174,7 +176,7 @@ def _solve(
             xw = x * weight[part, None].astype(np.float32)
             gram += xw.T @ x
             moment += xw.T @ target[part]
-        beta = np.linalg.solve(gram + np.diag(ridge), moment)
+        beta = np.linalg.solve(gram + np.diag(ridge), moment).astype(np.float64)
         fitted = np.concatenate([_design(columns, homes, month, p, size) @ beta for p in chunks])
         residual = target - fitted
         scale = max(1.4826 * float(np.median(np.abs(residual))), 1e-4)

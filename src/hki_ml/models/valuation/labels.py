@@ -57,14 +57,14 @@ def _deeds(keyed: pd.DataFrame) -> NDArray[np.bool_]:
     if "area" not in keyed or (keyed["sold_at"].dt.day == 1).mean() > 0.9:
         return np.zeros(len(keyed), dtype=bool)  # months cannot tell a deed from a coincidence
     size = keyed.groupby(["_day", "area", "price_usd"], dropna=False)["sale_id"].transform("size")
-    return (size >= 3).to_numpy() & keyed["_open"].to_numpy()
+    return np.asarray((size >= 3).to_numpy() & keyed["_open"].to_numpy(), dtype=bool)
 
 
 def _nominal(sales: pd.DataFrame, price: FloatArray, still: NDArray[np.bool_]) -> NDArray[np.bool_]:
     kind = sales["property_type"] if "property_type" in sales else pd.Series("", index=sales.index)
     asked = pd.Series(np.where(still, price, np.nan), index=sales.index)
     typical = asked.groupby(kind.fillna("")).transform("median").to_numpy()
-    return price < _NOMINAL_SHARE * typical
+    return np.asarray(price < _NOMINAL_SHARE * typical, dtype=bool)
 
 
 def is_unusual(residual: FloatArray, scale: float) -> NDArray[np.bool_]:

@@ -25,7 +25,8 @@ def month_position(day: IntArray) -> FloatArray:
     """Return months since January 1970 with the day as a fraction."""
     dates = day.astype("datetime64[D]")
     month = dates.astype("datetime64[M]")
-    return month.astype(np.int64) + (dates - month.astype("datetime64[D]")).astype(np.int64) / 30.5
+    into = (dates - month.astype("datetime64[D]")).astype(np.int64) / 30.5
+    return np.asarray(month.astype(np.int64) + into, dtype=np.float64)
 
 
 def month_number(day: IntArray) -> IntArray:
@@ -84,7 +85,7 @@ class MarketIndex:
             path = None if name is None else self.areas.get(name)
             if path is not None:
                 out[i] += path[low[i]] * (1 - share[i]) + path[low[i] + 1] * share[i]
-        return out
+        return np.asarray(out, dtype=np.float64)
 
 
 def _city_prior(months: int, first_month: int, d: Dynamics) -> FloatArray:
@@ -94,7 +95,7 @@ def _city_prior(months: int, first_month: int, d: Dynamics) -> FloatArray:
     t = np.arange(months, dtype=np.float64)
     season = (first_month + np.arange(months)) % 12
     same = (season[:, None] == season[None, :]).astype(np.float64) - 1 / 12
-    return (
+    return np.asarray(
         100.0
         + d.level * (steps @ steps.T)
         + d.slope * (slopes @ slopes.T)
@@ -114,13 +115,13 @@ def _posterior(prior: FloatArray, precision: FloatArray, moment: FloatArray) -> 
     """Return the mean over all months given information on the first ``len(moment)`` of them."""
     known = len(moment)
     inner = np.eye(known) + precision @ prior[:known, :known]
-    return prior[:, :known] @ np.linalg.solve(inner, moment)
+    return np.asarray(prior[:, :known] @ np.linalg.solve(inner, moment))
 
 
 def _monthly(month: IntArray, months: int, notes: TradeNotes) -> tuple[FloatArray, FloatArray]:
     """Return weight and weighted sum of residuals a month."""
-    weight = np.bincount(month, notes.weight, months)
-    return weight, np.bincount(month, notes.weight * notes.residual, months)
+    weight = np.bincount(month, notes.weight, months).astype(np.float64)
+    return weight, np.bincount(month, notes.weight * notes.residual, months).astype(np.float64)
 
 
 def _pairs(notes: TradeNotes) -> tuple[IntArray, IntArray]:
@@ -162,7 +163,11 @@ def _learn_dynamics(notes: TradeNotes, month: IntArray, first_month: int) -> Dyn
     noise = max(float(np.average((notes.residual - mean.mean()) ** 2, weights=notes.weight)), 1e-6)
     best, found = -np.inf, Dynamics(2.5e-5, 1e-6, 0.8, 1e-8, 0.002, noise, 1e-5, 0.95)
     grid = product(
-        (1e-6, 2.5e-5, 1e-4), (1e-8, 1e-6, 4e-6, 1.6e-5), (0.8, 0.95), (1e-8, 1e-4, 4e-4), (0.002, 0.008)
+        (1e-6, 2.5e-5, 1e-4),
+        (1e-8, 1e-6, 4e-6, 1.6e-5),
+        (0.8, 0.95),
+        (1e-8, 1e-4, 4e-4),
+        (0.002, 0.008),
     )
     for level, slope, damping, season, drift in grid:
         tried = Dynamics(level, slope, damping, season, drift, noise, 1e-5, 0.95)
@@ -196,11 +201,17 @@ def _area_means(
         if name and len(seen) >= 3:
             mean = total[i, seen] / weight[i, seen]
             # The lasting level of an area belongs to the comparables; here only how it moves.
-            out[str(name)] = (seen, mean - np.average(mean, weights=weight[i, seen]), weight[i, seen])
+            out[str(name)] = (
+                seen,
+                mean - np.average(mean, weights=weight[i, seen]),
+                weight[i, seen],
+            )
     return out
 
 
-def _with_area_dynamics(d: Dynamics, notes: TradeNotes, month: IntArray, city: FloatArray) -> Dynamics:
+def _with_area_dynamics(
+    d: Dynamics, notes: TradeNotes, month: IntArray, city: FloatArray
+) -> Dynamics:
     means = _area_means(notes, month, city)
     months = int(month.max()) + 1
     best, found = -np.inf, d
@@ -209,9 +220,7 @@ def _with_area_dynamics(d: Dynamics, notes: TradeNotes, month: IntArray, city: F
         value = sum(_evidence_of(prior, s, m, d.noise / w) for s, m, w in means.values())
         if value > best:
             best = value
-            found = Dynamics(
-                d.level, d.slope, d.damping, d.season, d.drift, d.noise, step, memory
-            )
+            found = Dynamics(d.level, d.slope, d.damping, d.season, d.drift, d.noise, step, memory)
     return found
 
 

@@ -62,7 +62,7 @@ class Tree:
 
 
 @compiled
-def _build(  # noqa: C901, PLR0912 - one loop over nodes; numba inlines no closures
+def _build(
     points: FloatArray, leaf: int
 ) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray, FloatArray, FloatArray]:
     n, axes = points.shape
@@ -138,7 +138,7 @@ def _insert(rows: IntArray, far: FloatArray, filled: int, row: int, d: float) ->
 
 
 @compiled
-def _nearest_all(  # noqa: C901, PLR0912, PLR0913 - the kernel: flat arrays are what numba compiles best
+def _nearest_all(  # noqa: C901, PLR0913, PLR0917 - the kernel: flat arrays are what numba compiles best
     points: FloatArray, keys: IntArray, penalty: FloatArray, day: IntArray, order: IntArray,
     left: IntArray, right: IntArray, first: IntArray, last: IntArray, low: FloatArray,
     high: FloatArray, wanted: FloatArray, wanted_keys: IntArray, before: IntArray, count: int,

@@ -1,4 +1,4 @@
-"""The network: it attends over comparables and corrects by facts and area; trained in Torch, run as arrays."""
+"""The network: attention over comparables, corrected by facts and area; trained in Torch, run as arrays."""
 
 from __future__ import annotations
 
@@ -73,7 +73,13 @@ class Network:
 
 
 @compiled
-def _dense(x: FloatArray, weight: FloatArray, bias: FloatArray, out: FloatArray, silu: bool) -> None:  # noqa: FBT001 - numba
+def _dense(
+    x: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray,
+    out: FloatArray,
+    silu: bool,  # noqa: FBT001
+) -> None:
     for j in range(len(bias)):
         out[j] = bias[j]
     for i in range(len(x)):
@@ -87,7 +93,7 @@ def _dense(x: FloatArray, weight: FloatArray, bias: FloatArray, out: FloatArray,
 
 
 @compiled
-def _forward(  # noqa: PLR0913 - flat arrays are what numba compiles best
+def _forward(  # noqa: C901, PLR0913, PLR0917 - flat arrays are what numba compiles best
     table: FloatArray, area: IntArray, pair: NDArray[np.float32], residual: FloatArray,
     rows: IntArray, emb: FloatArray, p1: FloatArray, b1: FloatArray, p2: FloatArray,
     b2: FloatArray, p3: FloatArray, b3: FloatArray, f1: FloatArray, c1: FloatArray,

@@ -41,8 +41,10 @@ def pack(valuer: Valuer) -> tuple[dict[str, object], Arrays]:
         }  # fmt: skip
     outcomes, widths = calibration.outcomes, valuer.widths
     arrays |= {
-        "outcomes/score": outcomes.score, "outcomes/day": outcomes.day, "outcomes/group": outcomes.group,
-        "outcomes/missed": outcomes.missed, "outcomes/errors": calibration.errors, "widths/overall": widths.overall,
+        "outcomes/score": outcomes.score, "outcomes/day": outcomes.day,
+        "outcomes/group": outcomes.group,
+        "outcomes/missed": outcomes.missed, "outcomes/errors": calibration.errors,
+        "widths/overall": widths.overall,
         "widths/groups": widths.groups, "widths/by_group": widths.by_group,
         "blend/weights": calibration.blend.weights, "blend/offsets": calibration.blend.offsets,
         "market/city": core.market.city,
@@ -55,7 +57,11 @@ def pack(valuer: Valuer) -> tuple[dict[str, object], Arrays]:
 
 def _trees(valuer: Valuer) -> dict[str, PackedTrees]:
     ensemble = valuer.core.ensemble
-    return {"boosted": ensemble.boosted, "forest": ensemble.forest, "spread": valuer.calibration.spread}
+    return {
+        "boosted": ensemble.boosted,
+        "forest": ensemble.forest,
+        "spread": valuer.calibration.spread,
+    }
 
 
 def _describe(valuer: Valuer, levels: dict[str, list[str]]) -> dict[str, object]:
@@ -107,7 +113,9 @@ def _pack_book(book: SaleBook, arrays: Arrays) -> dict[str, list[str]]:
     for name, said in book.homes.categories.items():
         seen = sorted({v for v in said if v is not None})
         place = {v: i for i, v in enumerate(seen)}
-        arrays[f"book/code/{name}"] = np.array([-1 if v is None else place[v] for v in said], np.int32)
+        arrays[f"book/code/{name}"] = np.array(
+            [-1 if v is None else place[v] for v in said], np.int32
+        )
         levels[name] = seen
     return levels
 
@@ -120,7 +128,10 @@ def unpack(
     described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, booster_text: str
 ) -> Valuer:
     """Return the valuer that `pack` took apart; its evidence is arranged anew from the sales."""
-    hedonic, market = _hedonic(described["hedonic"]), _market(described["market"], arrays["market/city"])
+    hedonic, market = (
+        _hedonic(described["hedonic"]),
+        _market(described["market"], arrays["market/city"]),
+    )
     book = _book(arrays, described["book_levels"])
     geography = described["geography"]
     metric = described["metric"]
@@ -137,7 +148,8 @@ def unpack(
     calibration = Calibration(
         Blend(arrays["blend/weights"], arrays["blend/offsets"], **described["blend"]),
         PackedTrees.of_arrays(_under(arrays, "spread")),
-        Outcomes(told["score"], told["day"], told["group"], told["missed"]), told["errors"], described["aging"],
+        Outcomes(told["score"], told["day"], told["group"], told["missed"]),
+        told["errors"], described["aging"],
     )  # fmt: skip
     widths = Widths(**_under(arrays, "widths"))
     core = Core(hedonic, market, evidence, ensemble, book)
@@ -157,10 +169,14 @@ def _hedonic(said: Mapping[str, Any]) -> Hedonic:
 def _market(said: Mapping[str, Any], city: NDArray[np.float64]) -> MarketIndex:
     areas = {n: np.array(path) for n, path in said["areas"].items()}
     dynamics = Dynamics(**said["dynamics"])
-    return MarketIndex(said["first_month"], said["offset"], city, areas, dynamics, said["known_until"])
+    return MarketIndex(
+        said["first_month"], said["offset"], city, areas, dynamics, said["known_until"]
+    )
 
 
-def _ensemble(described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], text: str) -> Ensemble:
+def _ensemble(
+    described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], text: str
+) -> Ensemble:
     told = _under(arrays, "reference")
     view = View(
         told["table"], tuple(described["feature_names"]), told["base"], told["area"], told["pair"],

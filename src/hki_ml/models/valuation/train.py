@@ -59,7 +59,9 @@ def train(
             "calibration_sales": int(held.sum()),
             "unusual_prices": len(book) - len(core.book),
             "quarantined": {str(k): int(v) for k, v in reasons.items()},
-            "weights": dict(zip(MEMBERS, np.round(calibration.blend.weights, 2).tolist(), strict=True)),
+            "weights": dict(
+                zip(MEMBERS, np.round(calibration.blend.weights, 2).tolist(), strict=True)
+            ),
         },
     )
 
