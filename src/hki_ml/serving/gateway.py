@@ -1,0 +1,149 @@
+"""The one door: which route answers which request, and how whatever goes wrong is told.
+
+Framework-free: the ASGI layer and BentoML's own API both call ``Gateway.handle``, so that a request is
+answered with the same bytes on either way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from urllib.parse import unquote
+
+import structlog
+
+from hki_ml.errors import HkiError
+from hki_ml.serving.exchange import JSON, Request, Response, encode, tagged
+from hki_ml.serving.lookups import Homes, Models
+from hki_ml.serving.openapi import document
+from hki_ml.serving.page import docs_page, valuation_page
+from hki_ml.serving.problem import KINDS, Problem, ProblemError, of_error, respond
+from hki_ml.serving.value_property import ValueProperty
+
+log = structlog.get_logger()
+
+API = "/api/v1/ml"
+VALUE_PROPERTY = f"{API}/value-property"
+
+Route = Callable[[Request], Awaitable[Response]]
+ItemRoute = Callable[[Request, str], Awaitable[Response]]
+Observe = Callable[[str, int, float], None]
+
+
+def _unobserved(_route: str, _status: int, _seconds: float) -> None:
+    """Observe nothing; the default until a door brings its metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Answers every request that is not the framework's own (health and metrics).
+
+    Parameters
+    ----------
+    valuing, homes, models
+        The handlers.
+    body_max_bytes
+        Largest body that is read.
+    observe
+        Told route template, status and seconds of each answer; few distinct routes, so safe as labels.
+    """
+
+    valuing: ValueProperty
+    homes: Homes
+    models: Models
+    body_max_bytes: int = 262_144
+    observe: Observe = _unobserved
+
+    async def handle(self, request: Request) -> Response:
+        """Return the response to any request; nothing escapes as an exception."""
+        started = time.perf_counter()
+        request_id = request.request_id
+        route = "unknown"
+        try:
+            route, answer = self._route(request)
+            if route == VALUE_PROPERTY:
+                self._check_body(request)
+            response = await answer(request)
+        except ProblemError as error:
+            response = respond(error.problem, request_id)
+        except HkiError as error:
+            response = respond(of_error(error), request_id)
+        except Exception:  # the door: told in the log, with its trace; never to the caller
+            log.exception("request_failed", request_id=request_id, route=route)
+            response = respond(Problem("internal", KINDS["internal"][2]), request_id)
+        if request.method == "HEAD":
+            response = replace(response, body=b"")
+        self.observe(route, response.status, time.perf_counter() - started)
+        return response.with_headers(("x-request-id", request_id))
+
+    def too_large(self, request: Request) -> Response:
+        """Return the answer to a body that is too large to be read."""
+        limit = f"expected at most {self.body_max_bytes} bytes"
+        request_id = request.request_id
+        response = respond(Problem("too-large", limit), request_id)
+        self.observe(VALUE_PROPERTY, response.status, 0.0)
+        return response.with_headers(("x-request-id", request_id))
+
+    def _route(self, request: Request) -> tuple[str, Route]:
+        path = request.path
+        if path == VALUE_PROPERTY:
+            _allow(request, "POST")
+            return path, self.valuing
+        fixed: dict[str, Route] = {
+            "/": _page,
+            "/docs": _docs,
+            "/openapi.json": _openapi,
+            f"{API}/properties": self.homes.search,
+            f"{API}/models": self.models.all,
+        }
+        if path in fixed:
+            _allow(request, "GET", "HEAD")
+            return path, fixed[path]
+        items: dict[str, ItemRoute] = {
+            f"{API}/properties/": self.homes.one,
+            f"{API}/models/": self.models.one,
+        }
+        for prefix, answer in items.items():
+            item = path.removeprefix(prefix)
+            if item not in (path, "") and "/" not in item:
+                _allow(request, "GET", "HEAD")
+                name = unquote(item, errors="replace")
+                return prefix + "{id}", partial(_item, answer, name)
+        raise ProblemError(Problem("not-found", "no such route; see /docs"))
+
+    def _check_body(self, request: Request) -> None:
+        if len(request.body) > self.body_max_bytes:
+            raise ProblemError(
+                Problem("too-large", f"expected at most {self.body_max_bytes} bytes")
+            )
+        if request.media_type != JSON:
+            got = request.media_type[:80] or "none"
+            raise ProblemError(Problem("media-type", f"expected {JSON}, got {got}"))
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise ProblemError(Problem("media-type", "expected a body without content encoding"))
+
+
+def _allow(request: Request, *methods: str) -> None:
+    if request.method not in methods:
+        allowed = ", ".join(methods)
+        raise ProblemError(
+            Problem("method-not-allowed", f"expected {allowed}", headers=(("allow", allowed),))
+        )
+
+
+async def _item(answer: ItemRoute, name: str, request: Request) -> Response:
+    return await answer(request, name)
+
+
+async def _page(request: Request) -> Response:
+    return tagged(request, valuation_page())
+
+
+async def _docs(request: Request) -> Response:
+    return tagged(request, docs_page(document()))
+
+
+async def _openapi(request: Request) -> Response:
+    return tagged(request, Response(200, encode(document())))

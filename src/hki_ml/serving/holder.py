@@ -1,0 +1,161 @@
+"""Holding the champion: load it, keep it, swap it for the next one, and outlive the registry.
+
+A new version is downloaded, loaded and warmed in the watching thread; then one attribute is swapped, so
+that every answer comes from exactly one version. A version that cannot be loaded is left alone and the
+present one stays. The last good version rests in the cache folder for the day the registry is silent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import structlog
+
+from hki_ml.errors import ArtifactRefused, HkiError
+from hki_ml.ports import ModelRegistry, ModelVersion
+
+log = structlog.get_logger()
+M = TypeVar("M")
+_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[M]):
+    """What serves: the model, its version, and whether only the cache could be asked for it."""
+
+    model: M
+    version: str
+    is_last_good: bool = False
+
+
+class ModelHolder(Generic[M]):
+    """Holds one model's champion; ``held`` is ``None`` until one is loaded.
+
+    Parameters
+    ----------
+    name
+        The model in the registry.
+    registry
+        Called on the watching thread only.
+    load
+        Turns (folder, version) into a model that is ready to answer, warm-up included.
+    cache
+        Folder of the last good versions.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        registry: Callable[[], ModelRegistry],
+        load: Callable[[Path, str], M],
+        cache: Path,
+    ) -> None:
+        self.name = name
+        self.held: Held[M] | None = None
+        self._registry = registry
+        self._load = load
+        self._cache = cache / name
+        self._refused: str | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, every_seconds: float) -> None:
+        """Start the thread that loads the champion now and looks for a new one ever after."""
+        self._thread = threading.Thread(
+            target=self._watch, args=(every_seconds,), name=f"watch-{self.name}", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the watching thread and wait for it, at most five seconds."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def _watch(self, every_seconds: float) -> None:
+        while not self._stop.is_set():
+            try:
+                self.refresh()
+            except Exception:  # a thread's door: it must live on and try again
+                log.exception("model_refresh_failed", model=self.name)
+            self._stop.wait(every_seconds if self.held else min(1.0, every_seconds))
+
+    def refresh(self) -> bool:
+        """Look the champion up once; return whether what serves was swapped."""
+        try:
+            champion = self._registry().resolve(self.name, "champion")
+        except (HkiError, OSError) as error:
+            log.warning("registry_silent", model=self.name, error=str(error))
+            return self._from_cache()
+        if champion is None or champion.version == self._refused:
+            return False
+        held = self.held
+        if held is not None and held.version == champion.version:
+            if held.is_last_good:
+                self.held = Held(held.model, held.version)
+            return False
+        return self._take(champion)
+
+    def _take(self, champion: ModelVersion) -> bool:
+        try:
+            folder = self._folder(champion)
+            model = self._load(folder, champion.version)
+        except (ArtifactRefused, ValueError):
+            self._refused = champion.version
+            log.exception("model_refused", model=self.name, version=champion.version)
+            return self.held is None and self._from_cache()
+        except (HkiError, OSError) as error:
+            log.warning("model_download_failed", model=self.name, error=str(error))
+            return self._from_cache()
+        self.held = Held(model, champion.version)
+        self._remember(champion.version, folder)
+        log.info("model_swapped", model=self.name, version=champion.version)
+        return True
+
+    def _folder(self, champion: ModelVersion) -> Path:
+        if not _VERSION.fullmatch(champion.version):
+            raise ArtifactRefused(f"expected a plain version name, got {champion.version!r}")
+        into = self._cache / champion.version
+        shutil.rmtree(into, ignore_errors=True)
+        into.mkdir(parents=True)
+        folder = self._registry().download(champion, into)
+        if not folder.is_relative_to(into):
+            raise ArtifactRefused(f"expected the files below {into}, got {folder}")
+        return folder
+
+    def _remember(self, version: str, folder: Path) -> None:
+        """Note the last good version; the folders of the others may go."""
+        note = self._cache / "last_good.json"
+        draft = note.with_suffix(".draft")
+        inside = str(folder.relative_to(self._cache))
+        draft.write_text(json.dumps({"version": version, "folder": inside}))
+        os.replace(draft, note)  # noqa: PTH105 - the atomic swap is the point
+        for other in self._cache.iterdir():
+            if other.is_dir() and other.name != version:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def _from_cache(self) -> bool:
+        """Load the last good version if nothing serves yet; it is told in every answer."""
+        if self.held is not None:
+            return False
+        try:
+            note = json.loads((self._cache / "last_good.json").read_text())
+            folder = (self._cache / note["folder"]).resolve()
+            if not folder.is_relative_to(self._cache.resolve()):
+                raise ArtifactRefused(f"expected a folder of the cache, got {folder}")
+            model = self._load(folder, note["version"])
+        except (HkiError, OSError, ValueError, KeyError) as error:
+            log.warning("no_last_good_model", model=self.name, error=str(error))
+            return False
+        self.held = Held(model, note["version"], is_last_good=True)
+        log.warning("serving_last_good_model", model=self.name, version=note["version"])
+        return True

@@ -1,0 +1,127 @@
+"""A valuation as the body of an answer: camelCase, whole dollars that reconcile, UTC with ``Z``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hki_ml.models.valuation.answer import (
+    Adjustment,
+    Comparable,
+    Driver,
+    FactValue,
+    Interval,
+    Investment,
+    InvestmentTerms,
+    Valuation,
+)
+from hki_ml.serving.asked import iso
+from hki_ml.serving.money import dollars, parts
+from hki_ml.serving.naming import camel, fact_to_wire, to_wire
+
+
+def valuation(answer: Valuation) -> dict[str, Any]:
+    """Return what the model said; an answer without estimate has nulls and ``noEstimate``.
+
+    Raises
+    ------
+    ValueError
+        If adjustments or drivers do not add up to what they explain.
+    """
+    against = answer.reasons_against
+    value = answer.estimated_value_usd
+    silent = bool(against) or value is None
+    total = None if silent or value is None else dollars(value)
+    typical = answer.typical_value_usd
+    base = None if total is None or typical is None else dollars(typical)
+    return {
+        "asOf": iso(answer.as_of),
+        "estimatedValue": total,
+        "intervals": None if silent else {k: _range(v) for k, v in answer.intervals.items()},
+        "fsd": None if silent else _share(answer.fsd),
+        "confidence": None if silent else _share(answer.confidence),
+        "comparables": [_comparable(i, c) for i, c in enumerate(answer.comparables, start=1)],
+        "typicalValue": base,
+        "valueDrivers": []
+        if base is None or total is None
+        else _drivers(answer.drivers, total - base),
+        "investment": None
+        if silent or answer.investment is None
+        else _investment(answer.investment),
+        "noEstimate": {"reasons": list(against) or ["no estimate"]} if silent else None,
+    }
+
+
+def _share(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(float(value), digits)
+
+
+def _range(interval: Interval) -> dict[str, int]:
+    return {"low": dollars(interval.low), "high": dollars(interval.high)}
+
+
+def _drivers(drivers: tuple[Driver, ...], total: int) -> list[dict[str, Any]]:
+    amounts = parts([d.amount_usd for d in drivers], total)
+    return [
+        {
+            "factor": camel(driver.factor),
+            "amountUsd": amount,
+            "facts": _named(driver.facts),
+            "typical": _named(driver.typical),
+        }
+        for driver, amount in zip(drivers, amounts, strict=True)
+    ]
+
+
+def _named(facts: Mapping[str, FactValue]) -> dict[str, FactValue]:
+    return {camel(name): fact_to_wire(name, value) for name, value in facts.items()}
+
+
+def _comparable(rank: int, sale: Comparable) -> dict[str, Any]:
+    price, adjusted = dollars(sale.price_usd), dollars(sale.adjusted_price_usd)
+    amounts = parts([a.amount_usd for a in sale.adjustments], adjusted - price)
+    facts = to_wire(sale.facts)
+    return {
+        "rank": rank,
+        "saleId": sale.sale_id,
+        "propertyId": sale.property_id,
+        "soldAt": iso(sale.sold_at),
+        "priceUsd": price,
+        "adjustedPriceUsd": adjusted,
+        "adjustments": [_line(a, m) for a, m in zip(sale.adjustments, amounts, strict=True)],
+        "distanceKm": _share(sale.distance_km, 3),
+        "monthsAgo": _share(sale.months_ago, 1),
+        "similarity": _share(sale.similarity),
+        "weight": _share(sale.weight),
+        "pinned": bool(sale.pinned),
+        "latitude": facts.get("latitude"),
+        "longitude": facts.get("longitude"),
+        "facts": facts,
+    }
+
+
+def _line(line: Adjustment, amount: int) -> dict[str, Any]:
+    return {
+        "factor": camel(line.factor),
+        "amountUsd": amount,
+        "home": fact_to_wire(line.factor, line.home),
+        "comparable": fact_to_wire(line.factor, line.comparable),
+    }
+
+
+def _investment(deal: Investment) -> dict[str, Any]:
+    return {
+        "afterRepairValueUsd": dollars(deal.after_repair_value_usd),
+        "afterRepair": _range(deal.after_repair),
+        "maximumAllowableOfferUsd": dollars(deal.maximum_allowable_offer_usd),
+        "probabilityOfLoss": _share(deal.probability_of_loss),
+        "expectedProfitUsd": dollars(deal.expected_profit_usd),
+        "renovationPotentialUsd": dollars(deal.renovation_potential_usd),
+        "draws": int(deal.draws),
+        "terms": _terms(deal.terms),
+    }
+
+
+def _terms(terms: InvestmentTerms) -> dict[str, float]:
+    names = InvestmentTerms.__dataclass_fields__
+    return {camel(name): float(getattr(terms, name)) for name in names}

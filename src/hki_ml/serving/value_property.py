@@ -1,0 +1,128 @@
+"""``POST /api/v1/ml/value-property``: what is this home worth, how sure are we, compared with what?"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hki_ml.events import event_id
+from hki_ml.models.valuation.answer import FactValue
+from hki_ml.serving import asked
+from hki_ml.serving.exchange import Request, Response, success
+from hki_ml.serving.homes import Home, HomeFacts
+from hki_ml.serving.model import Question
+from hki_ml.serving.naming import camel, fact_to_wire, to_wire
+from hki_ml.serving.problem import Problem, ProblemError
+from hki_ml.serving.valuations import Reply
+from hki_ml.tables import EXTRA_PREFIX
+
+
+def utc_now() -> datetime:
+    """Return the present moment; the door's one clock."""
+    return datetime.now(UTC)
+
+
+def new_prediction_id(now: datetime) -> str:
+    """Return a new UUID version 7 for an answer given now."""
+    return str(event_id(now, "prediction", secrets.token_hex(16)))
+
+
+@dataclass(frozen=True, slots=True)
+class ValueProperty:
+    """The handler: a request with a body in, an answer out; what goes wrong is a ``ProblemError``.
+
+    Parameters
+    ----------
+    ask
+        Puts a question to the model, wherever it lives.
+    homes
+        Facts by id.
+    clock, new_id
+        The time, and the id of an answer given then.
+    """
+
+    ask: Callable[[Question], Awaitable[Reply]]
+    homes: HomeFacts
+    clock: Callable[[], datetime] = utc_now
+    new_id: Callable[[datetime], str] = new_prediction_id
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request.
+
+        Raises
+        ------
+        ProblemError
+            For everything that the caller should hear of as a problem.
+        """
+        now = self.clock()
+        body = asked.read_body(request.body)
+        as_of = asked.read_as_of(body.as_of, now)
+        found = await self.find(body.property_id, now) if body.property_id is not None else None
+        known = found.facts if found else asked.columns(body.facts) if body.facts else {}
+        changed = asked.columns(body.overrides, only_given=True) if body.overrides else {}
+        home = {**known, **changed}
+        reply = await self.ask(
+            Question(
+                home,
+                asked_at=now,
+                as_of=as_of,
+                choice=body.comparables.choice(),
+                terms=body.investment.terms(),
+            )
+        )
+        if isinstance(reply, Problem):
+            raise ProblemError(reply)
+        level = "staleFeatures" if found and found.is_stale else reply["fallbackLevel"]
+        return success(
+            {
+                "predictionId": self.new_id(now),
+                "propertyId": body.property_id,
+                **reply,
+                "facts": to_wire(home),
+                "overriddenFacts": _overridden(known, changed),
+                "computedAt": asked.iso(now),
+                "degraded": level != "full",
+                "fallbackLevel": level,
+                "featureAgeSeconds": _age(found, now),
+            }
+        )
+
+    async def find(self, property_id: str, now: datetime) -> Home:
+        """Return the home of that id, from memory if it was read just now.
+
+        Raises
+        ------
+        ProblemError
+            404 if the store knows none.
+        Unavailable
+            If the store does not answer.
+        """
+        at_hand, home = self.homes.remembered(property_id, now)
+        if not at_hand:
+            home = await asyncio.to_thread(self.homes.read, property_id, now)
+        if home is None:
+            raise ProblemError(Problem("not-found", "no home of that id is known"))
+        return home
+
+
+def _age(found: Home | None, now: datetime) -> float | None:
+    return None if found is None else round(max(0.0, (now - found.seen_at).total_seconds()), 3)
+
+
+def _overridden(
+    known: Mapping[str, FactValue], changed: Mapping[str, FactValue]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "fact": f"extra.{name.removeprefix(EXTRA_PREFIX)}"
+            if name.startswith(EXTRA_PREFIX)
+            else camel(name),
+            "was": fact_to_wire(name, known.get(name)),
+            "now": fact_to_wire(name, value),
+        }
+        for name, value in changed.items()
+    ]
