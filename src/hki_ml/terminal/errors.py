@@ -25,4 +25,3 @@ def one_message() -> Iterator[None]:
         Console(stderr=True, soft_wrap=True).print(message)
         code = UNAVAILABLE if isinstance(error, Unavailable) else BAD_INPUT
         raise typer.Exit(code) from None
-
