@@ -67,6 +67,13 @@ def child(way: str, file: str, mapping: str, home: str) -> None:
     import duckdb  # noqa: F401
     import pandas as pd  # noqa: F401
     import polars as pl  # noqa: F401
+    import pyarrow.dataset
+    import pyarrow.parquet  # noqa: F401
+
+    import hki_ml.adapters.bus_local
+    import hki_ml.adapters.lake
+    import hki_ml.mapping.wire
+    import hki_ml.pipeline.importing  # noqa: F401
 
     before, cpu = time.perf_counter(), time.process_time()
     rows = WAYS[way](Path(file), mapping, Path(home))
