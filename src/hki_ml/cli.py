@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,9 @@ RejectsOption = Annotated[
     Path | None, typer.Option(help="CSV to write refused rows to, to mend and replay.")
 ]
 
+DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+SEATTLE = Path("mappings/seattle.toml")
+
 
 @app.command("import")
 def import_file(
@@ -45,6 +49,40 @@ def replay(file: FileArgument, mapping: MappingOption, rejects: RejectsOption = 
     from hki_ml.terminal import importing
 
     importing.replay_file(file, mapping, rejects=rejects)
+
+
+@app.command()
+def backtest(
+    model: Annotated[str, typer.Argument(help="A model of the catalogue, e.g. valuation.")],
+    file: FileArgument,
+    mapping: MappingOption,
+    cutoff: DayOption = None,
+    until: DayOption = None,
+    out: Annotated[Path | None, typer.Option("--json", help="JSON file for all figures.")] = None,
+    seed: Annotated[int, typer.Option(help="Of training and of the intervals.")] = 0,
+) -> None:
+    """Train on what a file knew before a cut-off, judge on what came after."""
+    from hki_ml.terminal import backtesting
+
+    backtesting.backtest(model, file, mapping, period=(cutoff, until), out=out, seed=seed)
+
+
+@app.command()
+def demo(
+    mapping: Annotated[Path, typer.Option(help="Mapping of the demo's sales.")] = SEATTLE,
+) -> None:
+    """Walk the whole path on real Seattle sales; a second time changes nothing."""
+    from hki_ml.terminal import running
+
+    running.demo(mapping)
+
+
+@app.command()
+def serve() -> None:
+    """Serve the champion over HTTP, with a page to look at."""
+    from hki_ml.terminal import running
+
+    running.serve()
 
 
 @mapping_app.command()

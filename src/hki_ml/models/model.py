@@ -35,6 +35,14 @@ class Trial:
     losses: pd.DataFrame
 
 
+class Report(Protocol):
+    """What a backtest found: ``str`` prints it, ``as_json`` keeps it."""
+
+    def as_json(self) -> dict[str, object]:
+        """Return every figure with its n and 95 % interval."""
+        ...
+
+
 class Model(Protocol):
     """A room; modules named ``room`` satisfy it with plain functions."""
 
@@ -48,6 +56,22 @@ class Model(Protocol):
 
     def fit(self, frame: pd.DataFrame, *, as_of: datetime, seed: int, threads: int) -> Any:
         """Return a model trained on the spine's rows with features, as far as known at ``as_of``."""
+        ...
+
+    def backtest(
+        self,
+        frame: pd.DataFrame,
+        *,
+        cutoff: datetime,
+        until: datetime | None,
+        seed: int,
+        threads: int,
+    ) -> Report:
+        """Train on what was known before ``cutoff`` and judge on what came after, up to ``until``."""
+        ...
+
+    def default_cutoff(self, frame: pd.DataFrame) -> datetime:
+        """Return where the judged period begins if nobody says."""
         ...
 
     def trial(self, frame: pd.DataFrame, *, seed: int, threads: int) -> Trial:

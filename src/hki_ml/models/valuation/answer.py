@@ -10,6 +10,20 @@ FactValue = float | str | bool | None
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFact:
+    """A fact that a model looks at, with what it saw of it in training.
+
+    ``low`` and ``high`` are the 1st and 99th percentile of a number; ``categories`` the commonest
+    values of a category, commonest first.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ComparableChoice:
     """Which earlier sales may stand beside the home.
 

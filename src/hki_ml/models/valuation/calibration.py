@@ -1,0 +1,239 @@
+"""From members to a value with honest intervals: weights, de-biasing, spread, all learned on later sales."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hki_ml.learning.encoding import keys
+from hki_ml.learning.intervals import Outcomes
+from hki_ml.learning.packed_trees import PackedTrees, pack_lightgbm
+from hki_ml.metrics.ratio import prb
+from hki_ml.models.valuation.core import Core, SaleBook
+from hki_ml.models.valuation.ensemble import fit_weights
+from hki_ml.models.valuation.features import View
+from hki_ml.models.valuation.homes import FloatArray, Homes, IntArray
+from hki_ml.models.valuation.market import month_number
+
+_MONTH = 30.4375
+_FLOOR = 0.01  # log; below one percent an error is noise of the price itself
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How members become one value.
+
+    Attributes
+    ----------
+    weights
+        Non-negative, sum to one, in the order of `ensemble.MEMBERS`.
+    offsets
+        Added to each member (log price): what it missed on later sales, shrunk.
+    pivot, stretch
+        Values are stretched around ``pivot`` above the market's level at the time, so that dear homes
+        are not valued too low and cheap ones too high (vertical equity, IAAO 2013 section 5.6).
+    """
+
+    weights: FloatArray
+    offsets: FloatArray
+    pivot: float
+    stretch: float
+
+    def log_value(self, base: FloatArray, members: FloatArray, level: FloatArray) -> FloatArray:
+        """Return log value, shape ``(n,)``; ``level`` is `View.level`."""
+        out = base.copy()
+        for j in range(len(self.weights)):
+            out += self.weights[j] * (members[:, j] + self.offsets[j])
+        return out + self.stretch * (out - level - self.pivot)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Later sales as the core saw them before they came: rows of the book, base, members, spread inputs."""
+
+    rows: IntArray
+    base: FloatArray
+    members: FloatArray
+    level: FloatArray
+    inputs: FloatArray
+    comparables: FloatArray
+
+    def take(self, order: IntArray) -> Seen:
+        """Return what was seen of the sales at ``order``."""
+        return Seen(*(getattr(self, f.name)[order] for f in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: list[Seen]) -> Seen:
+        """Return what was seen step by step as one."""
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+
+def spread_inputs(view: View, members: FloatArray) -> FloatArray:
+    """Return what tells how far off a value may be: features, disagreement of members, price level."""
+    middle = members.mean(axis=1)
+    apart = np.sqrt(((members - middle[:, None]) ** 2).mean(axis=1))
+    return np.column_stack([view.table, apart, view.base + middle])
+
+
+def see(core: Core, homes: Homes, rows: IntArray, *, before: IntArray) -> Seen:
+    """Let the core see some homes."""
+    view = core.look(homes.take(rows), before=before[rows])
+    members = core.ensemble.members(view)
+    said = view.table[:, view.names.index("alike_mean")]
+    return Seen(
+        rows, view.base, members, view.level, spread_inputs(view, members), np.nan_to_num(said)
+    )
+
+
+def steps(day: IntArray, *, step_days: int | None) -> Iterator[IntArray]:
+    """Yield rows in order of time, by calendar month or by spans of ``step_days``."""
+    label = month_number(day) if step_days is None else day // step_days
+    for value in np.unique(label):
+        yield np.flatnonzero(label == value)
+
+
+def walk(
+    core: Core, later: SaleBook, *, step_days: int | None = None, lag_days: int = 0
+) -> Iterator[tuple[int, Seen]]:
+    """See later sales as production would: frozen model, evidence and index as known at the time.
+
+    Yields the first day of each step and what was seen in it. A sale counts as known ``lag_days``
+    after its day, and never on its own day.
+    """
+    day = later.homes.day
+    full = core.with_sales(later)
+    for rows in steps(day, step_days=step_days):
+        start = int(day[rows].min())
+        yield start, see(full.as_of(start - lag_days), later.homes, rows, before=day - lag_days)
+
+
+def frozen(core: Core, later: SaleBook) -> Seen:
+    """See later sales by what was known when the core was learned, and nothing since."""
+    day = later.homes.day
+    return see(core, later.homes, np.arange(len(later)), before=day)
+
+
+def fit_blend(seen: Seen, truth: FloatArray) -> Blend:
+    """Learn weights, offsets and stretch on later sales."""
+    gaps = truth[:, None] - seen.base[:, None] - seen.members
+    offsets = np.median(gaps, axis=0)
+    weights = fit_weights(seen.members + offsets, truth - seen.base)
+    # What all members missed is where the market went since; half of it may come again.
+    offsets = offsets - 0.5 * float(weights @ offsets)
+    pivot = float(np.median(truth - seen.level))
+    plain = Blend(weights, offsets, pivot, 0.0)
+    value = plain.log_value(seen.base, seen.members, seen.level)
+    stretch = _stretch(value, value - seen.level - pivot, truth)
+    return Blend(weights, offsets, pivot, stretch * len(truth) / (len(truth) + 500.0))
+
+
+def _stretch(value: FloatArray, above: FloatArray, truth: FloatArray) -> float:
+    """Return the least stretch up to 0.1 that leaves a price-related bias of at most a hundredth.
+
+    Not zero: the last of the bias is bought with more error than it is worth.
+    """
+    for tried in np.linspace(0.0, 0.1, 41):
+        if prb(np.exp(truth), np.exp(value + tried * above)) >= -0.01:
+            return float(tried)
+    return 0.1
+
+
+def fit_spread(inputs: FloatArray, error: FloatArray, *, seed: int, threads: int) -> PackedTrees:
+    """Learn the log of the expected absolute error."""
+    import lightgbm
+
+    settings = {
+        "objective": "l2", "learning_rate": 0.05, "num_leaves": 8, "feature_fraction": 0.5,
+        "min_data_in_leaf": max(20, len(error) // 50), "bagging_fraction": 0.8, "bagging_freq": 1,
+        "lambda_l2": 10.0, "num_threads": threads, "seed": seed, "deterministic": True,
+        "force_row_wise": True, "verbose": -1,
+    }  # fmt: skip
+    rows = lightgbm.Dataset(inputs, np.log(error + _FLOOR), params={"verbose": -1})
+    return pack_lightgbm(lightgbm.train(settings, rows, 80))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What later sales taught about values and their errors.
+
+    ``aging`` is how much wider intervals grow a month when nothing new is known; ``errors`` are the
+    absolute errors (log) behind the first outcomes, for comparison with plain split conformal.
+    """
+
+    blend: Blend
+    spread: PackedTrees
+    outcomes: Outcomes
+    errors: FloatArray
+    aging: float
+
+    def spreads(self, inputs: FloatArray) -> FloatArray:
+        """Return the expected absolute error (log price), shape ``(n,)``."""
+        return np.exp(self.spread.predict(inputs))
+
+    def judge(self, seen: Seen, later: SaleBook, reach: FloatArray | None = None) -> Outcomes:
+        """Return outcomes of what was seen, now that the prices are known.
+
+        ``reach`` are the half widths (log) that had been given, shape ``(n, levels)``.
+        """
+        value = self.blend.log_value(seen.base, seen.members, seen.level)
+        error = np.abs(later.log_price[seen.rows] - value)
+        group = keys(later.homes.category("area")[seen.rows])
+        score = error / self.spreads(seen.inputs)
+        told = Outcomes.unjudged(score, later.homes.day[seen.rows], group)
+        return (
+            told
+            if reach is None
+            else replace(told, missed=(error[:, None] > reach).astype(np.float64))
+        )
+
+
+def calibrate(core: Core, later: SaleBook, *, seed: int, threads: int) -> Calibration:
+    """Calibrate a core on sales after those it learned from."""
+    seen = Seen.joined([s for _, s in walk(core, later)])
+    truth = later.log_price[seen.rows]
+    blend = fit_blend(seen, truth)
+    error = np.abs(truth - blend.log_value(seen.base, seen.members, seen.level))
+    # Scores come from spreads that did not learn from the same sale: two random halves.
+    half = np.random.default_rng(seed).random(len(error)) < 0.5
+    score = np.empty(len(error))
+    for mine in (half, ~half):
+        other = fit_spread(seen.inputs[~mine], error[~mine], seed=seed, threads=threads)
+        score[mine] = error[mine] / np.exp(other.predict(seen.inputs[mine]))
+    group = keys(later.homes.category("area")[seen.rows])
+    outcomes = Outcomes.unjudged(score, later.homes.day[seen.rows], group)
+    spread = fit_spread(seen.inputs, error, seed=seed, threads=threads)
+    calibration = Calibration(blend, spread, outcomes, error, 0.0)
+    return replace(calibration, aging=_aging(calibration, core, later, seen))
+
+
+def _aging(calibration: Calibration, core: Core, later: SaleBook, fresh: Seen) -> float:
+    """Return the growth of errors a month when nothing new is known, from the same sales seen twice.
+
+    Half of what was seen, 3 % at most: one stretch of time is a single draw of what a market may do.
+    """
+    old = calibration.judge(frozen(core, later), later).score
+    new = calibration.judge(fresh, later).score
+    months = float(np.mean(later.homes.day - core.evidence.until)) / _MONTH
+    grown = np.quantile(old, 0.8) / max(float(np.quantile(new, 0.8)), 1e-9) - 1.0
+    return float(np.clip(0.5 * grown / max(months, 0.5), 0.0, 0.03))
+
+
+def last_stretch(day: IntArray) -> int:
+    """Return the first day of the sales kept back for calibration.
+
+    The latest fifth of the time, half a year at most, but at least 5 % and at most 35 % of the sales.
+    """
+    span = int(day.max() - day.min()) + 1
+    wanted = int(day.max()) + 1 - min(max(span // 5, 1), 183)
+    ordered = np.sort(day)
+    latest = int(ordered[int(len(day) * 0.95)])
+    earliest = int(ordered[int(len(day) * 0.65)])
+    return int(np.clip(wanted, earliest, latest))
+
+
+def is_judged(day: IntArray, cut: int) -> NDArray[np.bool_]:
+    """Return which sales are kept back for calibration."""
+    return day >= cut

@@ -1,0 +1,118 @@
+"""A file of somebody's own, split in time: would the model have been right?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hki_ml.catalog import room
+from hki_ml.errors import BadInput
+from hki_ml.mapping.format import Mapping
+from hki_ml.models.model import Report
+from hki_ml.pipeline.reading import Tally
+from hki_ml.pipeline.sale_frame import sale_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RANDOM_TEST_SHARE = 0.2
+SYNTHETIC_START = datetime(2000, 1, 1, tzinfo=UTC)
+SYNTHETIC_DAYS = 1461
+
+
+@dataclass(frozen=True, slots=True)
+class Backtested:
+    """What a backtest found, what became of the file's rows, and how it was split.
+
+    ``is_random_split`` is true where the file has no dates: such figures flatter, and say so.
+    """
+
+    report: Report
+    tally: Tally
+    cutoff: datetime
+    until: datetime | None
+    is_random_split: bool
+
+    def as_json(self) -> dict[str, object]:
+        """Return everything for a JSON file."""
+        return {
+            "split": "random, the file has no dates" if self.is_random_split else "in time",
+            "cutoff": None if self.is_random_split else self.cutoff.isoformat(),
+            "until": None if self.until is None else self.until.isoformat(),
+            "rows": {
+                "read": self.tally.read,
+                "accepted": self.tally.accepted,
+                "duplicates": self.tally.duplicates,
+                "filtered": self.tally.filtered,
+                "refused": dict(self.tally.refused),
+            },
+            **self.report.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a backtest is asked: the period to judge, the present, chance and threads.
+
+    ``cutoff`` of ``None`` lets the model's room choose.
+    """
+
+    cutoff: datetime | None
+    until: datetime | None
+    now: datetime
+    seed: int = 0
+    threads: int = 2
+
+
+def backtest(model: str, path: Path, mapping: Mapping, question: Question) -> Backtested:
+    """Train on what the file knew before the cut-off and judge on what came after.
+
+    Raises
+    ------
+    FileUnreadable, MappingError
+        If the file or the mapping cannot be used.
+    NotEnoughData
+        If there is too little on either side of the cut-off.
+    BadInput
+        If the period is empty or the file's dates are missing while a cut-off is given.
+    """
+    rooms = room(model)
+    found = sale_frame(path, mapping, as_of=question.now)
+    frame, cutoff, until = found.sales, question.cutoff, question.until
+    if not found.has_dates:
+        if cutoff is not None:
+            raise BadInput(
+                f"{path}: expected dates to split at {cutoff:%Y-%m-%d}, the mapping gives none; "
+                "state [date] in it, or leave --cutoff out for a random split"
+            )
+        frame, cutoff = with_synthetic_dates(frame, seed=question.seed)
+    if cutoff is None:
+        cutoff = rooms.default_cutoff(frame)
+    if until is not None and until <= cutoff:
+        raise BadInput(f"expected --until after --cutoff ({cutoff:%Y-%m-%d}), got {until:%Y-%m-%d}")
+    report = rooms.backtest(
+        frame, cutoff=cutoff, until=until, seed=question.seed, threads=question.threads
+    )
+    return Backtested(report, found.tally, cutoff, until, not found.has_dates)
+
+
+def with_synthetic_dates(frame: pd.DataFrame, *, seed: int) -> tuple[pd.DataFrame, datetime]:
+    """Return an undated frame in random order on made-up days, and where its test part begins.
+
+    A fifth of the sales, drawn at random, come last. Nothing can be learned of time from such days,
+    and the figures are those of a random split.
+    """
+    chance = np.random.default_rng(seed)
+    order = chance.permutation(len(frame))
+    days = np.sort(chance.integers(0, SYNTHETIC_DAYS, len(frame)))
+    first_test = int(len(frame) * (1 - RANDOM_TEST_SHARE))
+    days[first_test:] += 1  # the first test day is nobody's training day
+    sold_at = [SYNTHETIC_START + timedelta(days=int(day)) for day in days]
+    mixed = frame.iloc[order].reset_index(drop=True)
+    mixed = mixed.assign(sold_at=np.array(sold_at, dtype="datetime64[us]"))
+    mixed["sold_at"] = mixed["sold_at"].dt.tz_localize("UTC")
+    return mixed, sold_at[min(first_test, len(sold_at) - 1)]
