@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hki_ml.errors import MappingError
@@ -172,6 +172,7 @@ def test_an_optional_column_may_be_missing() -> None:
     assert apply({"beds": "3"}, toml=toml).accepted["bedrooms"].to_list() == [3.0]
 
 
+@settings(deadline=None)
 @given(unit=st.sampled_from(sorted(FACTORS)), value=st.floats(100, 1_000))
 def test_a_unit_and_its_inverse_give_the_value_back(unit: str, value: float) -> None:
     toml = HEAD + BODY + f'[extra]\nx = {{ column = "x", unit = "{unit}" }}'
@@ -182,6 +183,7 @@ def test_a_unit_and_its_inverse_give_the_value_back(unit: str, value: float) -> 
     assert back == pytest.approx(value)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(6)))
 def test_the_order_of_rows_changes_no_verdict(order: list[int]) -> None:
     rows = [
@@ -200,6 +202,7 @@ def test_the_order_of_rows_changes_no_verdict(order: list[int]) -> None:
 EXTRA = '\nis_waterfront = "wet"\n[extra]\nnote = { column = "note", kind = "category" }\nrooms = "rooms"'
 
 
+@settings(deadline=None)
 @given(
     note=st.none() | st.text(max_size=50),
     rooms=st.none() | st.floats(allow_nan=False, allow_infinity=False),
@@ -272,3 +275,15 @@ def test_an_impossible_median_names_the_unit_to_look_at(
 
 def test_ordinary_medians_warn_of_nothing() -> None:
     assert unit_warnings(accepted_rows(100)) == []
+
+
+def test_codes_that_a_gap_made_decimal_are_whole_again() -> None:
+    frame = pl.DataFrame([GOOD, GOOD]).with_columns(zip=pl.Series([98101.0, float("nan")]))
+    accepted = apply_mapping(frame, parse_mapping(HEAD + BODY), as_of=AS_OF).accepted
+    assert accepted["area"].to_list() == ["98101", None]
+
+
+def test_infinite_codes_are_text_and_break_nothing() -> None:
+    frame = pl.DataFrame([GOOD, GOOD]).with_columns(zip=pl.Series([98101.0, float("inf")]))
+    accepted = apply_mapping(frame, parse_mapping(HEAD + BODY), as_of=AS_OF).accepted
+    assert accepted["area"].to_list() == ["98101.0", "inf"]
