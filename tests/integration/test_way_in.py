@@ -137,7 +137,10 @@ def test_what_is_no_event_is_quarantined_with_its_raw_bytes(tmp_path: Path) -> N
     done = ingest(bus, lake, ingested_at=NOW)
     assert (done.accepted, done.quarantined.total()) == (1, 2)
     rows = lake.read("quarantine").to_pylist()
-    assert {(each["reason"], each["row_number"]) for each in rows} == {("malformed", 1), ("unknown_type", 2)}
+    assert {(each["reason"], each["row_number"]) for each in rows} == {
+        ("malformed", 1),
+        ("unknown_type", 2),
+    }
     assert ingest(bus, lake, ingested_at=NOW).read == 0
 
 
@@ -148,7 +151,11 @@ def test_two_ingests_at_once_share_the_work(tmp_path: Path) -> None:
     first, second = DeltaLake(tmp_path / "lake"), DeltaLake(tmp_path / "lake")
     turns = iter([lambda: ingest(bus, second, ingested_at=NOW, max_records=50)])
     done = ingest(
-        bus, first, ingested_at=NOW, max_records=40, on_progress=lambda _: next(turns, lambda: None)()
+        bus,
+        first,
+        ingested_at=NOW,
+        max_records=40,
+        on_progress=lambda _: next(turns, lambda: None)(),
     )
     assert done.accepted == 40
     assert second.read("events").num_rows == 300
@@ -181,7 +188,7 @@ def test_an_ingest_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path
     publish_sales(bus, 1_500)
     bus.publish([("h", f"nonsense {i}".encode()) for i in range(300)])
     publish_sales(bus, 1_000, start=1_000)  # half of them for the second time
-    chance, killed = random.Random(7), 0
+    chance, killed = random.Random(7), 0  # noqa: S311 - a seeded choice of moments
     for _ in range(40):
         ingestor = subprocess.Popen(
             [sys.executable, "-c", INGEST, str(tmp_path)], stdout=subprocess.PIPE
@@ -208,7 +215,9 @@ def test_an_ingest_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path
         assert (len(ids), len(set(ids))) == (count, count), table
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     sales=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 4)), min_size=1, max_size=25),
     batch=st.integers(1, 30),
@@ -221,7 +230,9 @@ def test_ingest_is_free_of_order_batches_and_repeats(
         folder = tmp_path_factory.mktemp("law")
         bus, lake = LocalBus(folder / "bus"), DeltaLake(folder / "lake")
         for home, price in order:
-            Tracker(bus, NOW).track_event("sale.recorded", f"h{home}", {"priceUsd": price}, source="s")
+            Tracker(bus, NOW).track_event(
+                "sale.recorded", f"h{home}", {"priceUsd": price}, source="s"
+            )
         ingest(bus, lake, ingested_at=NOW, max_records=batch)
         seen.append(sorted(lake.read("events")["event_id"].to_pylist()))
     assert seen[0] == seen[1]
@@ -237,7 +248,9 @@ def test_facts_of_a_home_are_carried_on_and_only_changes_are_rows(tmp_path: Path
         ("sale.recorded", {"priceUsd": 5e5, "facts": {"livingSqft": 1100.0}}, 2022),
     ]
     for kind, properties, year in reversed(told):
-        tracker.track_event(kind, "h", properties, source="s", occurred_at=datetime(year, 1, 1, tzinfo=UTC))
+        tracker.track_event(
+            kind, "h", properties, source="s", occurred_at=datetime(year, 1, 1, tzinfo=UTC)
+        )
     ingest(bus, lake, ingested_at=NOW)
     assert tabulate_property_facts(lake) == 2
     rows = lake.read("property_facts").to_pylist()
@@ -260,7 +273,11 @@ def test_facts_of_a_home_are_carried_on_and_only_changes_are_rows(tmp_path: Path
     ],
 )
 def test_public_data_fits_its_mapping(name: str, file: str, accepted: int, real_data: Path) -> None:
-    frame = sale_frame(real_data / file, load_mapping(ROOT / "mappings" / f"{name}.toml"), as_of=NOW.replace(year=2026))
+    frame = sale_frame(
+        real_data / file,
+        load_mapping(ROOT / "mappings" / f"{name}.toml"),
+        as_of=NOW.replace(year=2026),
+    )
     assert frame.tally.warnings == []
     assert accepted <= len(frame.sales) <= accepted * 1.01
     assert frame.tally.refused.total() <= 0.01 * frame.tally.read

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,11 +280,6 @@ def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode()
-
-
-def write_csv(frame: pl.DataFrame, file: io.BufferedWriter, *, header: bool) -> None:
-    """Append the frame to a CSV file."""
-    frame.write_csv(file, include_header=header)
 
 
 _OPENERS: dict[Kind, Callable[[Path, Layout], Rows]] = {

@@ -27,10 +27,9 @@ def text(frame: pl.DataFrame, column: str) -> pl.Series:
     """Return the column as trimmed text; blank is null, and whole numbers have no decimals."""
     values = frame[column]
     if values.dtype.is_float():
-        whole = (values == values.floor()).all() and values.is_finite().all()
-        values = (
-            values.fill_nan(None).cast(pl.Int64, strict=False) if whole else values.fill_nan(None)
-        )
+        values = values.fill_nan(None)
+        if (values == values.floor()).all() and (values.abs() < 2**53).all():
+            values = values.cast(pl.Int64)
     if values.dtype in (pl.List, pl.Struct, pl.Array, pl.Object):
         return pl.Series(
             column, [None if each is None else str(each) for each in values], pl.String

@@ -10,7 +10,6 @@ from hki_ml.mapping.hints import closest
 SQFT_PER_M2 = 1 / 0.3048**2
 
 FACTORS: dict[str, float] = {
-    "one": 1.0,
     "sqft": 1.0,
     "m2": SQFT_PER_M2,
     "sqyd": 9.0,

@@ -66,7 +66,9 @@ class Import:
         ingest(
             self.bus, self.lake, ingested_at=self.as_of
         )  # what others left is not counted as ours
-        tally = self._each(path, self._take)
+        version = self.lake.version("quarantine")
+        known = stored_ids(self.lake, "quarantine", "quarantine_id", until=version)
+        tally = self._each(path, lambda reading: self._take(reading, known))
         done = ingest(
             self.bus,
             self.lake,
@@ -114,19 +116,19 @@ class Import:
                 self.on_progress("read", reading.read)
         return tally
 
-    def _take(self, reading: Reading) -> None:
-        self._quarantine(reading)
+    def _take(self, reading: Reading, quarantined: KnownIds) -> None:
+        self._quarantine(reading, quarantined)
         Tracker(self.bus, self.as_of).track_rows(reading.accepted, self.mapping)
 
-    def _quarantine(self, reading: Reading) -> None:
+    def _quarantine(self, reading: Reading, known: KnownIds) -> None:
         rows = _quarantine_rows(reading, self.mapping.source, self.as_of)
         if not rows.num_rows:
             return
-        version = self.lake.version("quarantine")
-        known = stored_ids(self.lake, "quarantine", "quarantine_id", until=version)
-        is_new = known.new(from_texts(rows["quarantine_id"].to_pylist()))
+        ids = from_texts(rows["quarantine_id"].to_pylist())
+        is_new = known.new(ids)
         if is_new.any():
             self.lake.append("quarantine", rows.filter(pa.array(is_new)))
+            known.add(ids[is_new])
 
 
 def _count_known(known: KnownIds, accepted: pl.DataFrame, mapping: Mapping) -> int:

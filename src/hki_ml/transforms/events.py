@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import duckdb
+import msgspec
 import pyarrow as pa
 
 from hki_ml.errors import EventRejected
-from hki_ml.events import SCHEMA_VERSION, decode, encode
+from hki_ml.events import SCHEMA_VERSION, decode, encode, uuid_texts
 from hki_ml.tables import EVENTS, TIME
 
 
@@ -37,21 +37,20 @@ def tell_apart(records: Sequence[bytes], first_offset: int) -> tuple[list[bytes]
     return events, refused
 
 
-_ENVELOPE = (
-    '{"eventId":"VARCHAR","eventType":"VARCHAR","schemaVersion":"INTEGER","entityId":"VARCHAR",'
-    '"occurredAt":"VARCHAR","receivedAt":"VARCHAR","source":"VARCHAR","properties":"JSON"}'
-)
-_COLUMNS = f"""
-    SELECT TRY_CAST(TRY_CAST(e."eventId" AS UUID) AS VARCHAR) AS event_id,
-        e."eventType" AS event_type,
-        coalesce(e."schemaVersion", {SCHEMA_VERSION}) AS schema_version,
-        e."entityId" AS entity_id,
-        TRY_CAST(e."occurredAt" AS TIMESTAMPTZ) AS occurred_at,
-        TRY_CAST(e."receivedAt" AS TIMESTAMPTZ) AS received_at,
-        e."source" AS source,
-        CAST(e."properties" AS VARCHAR) AS properties_json
-    FROM (SELECT from_json(raw, ?) AS e FROM records)
-"""  # noqa: S608 - only our own constants
+class _Envelope(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """An event that was checked already: its text as it stands, its properties unopened."""
+
+    event_type: str
+    event_id: str
+    entity_id: str
+    occurred_at: str
+    received_at: str
+    source: str
+    properties: msgspec.Raw
+    schema_version: int = SCHEMA_VERSION
+
+
+_opener = msgspec.json.Decoder(_Envelope)
 
 
 def event_rows(events: Sequence[bytes], *, ingested_at: datetime) -> pa.Table:
@@ -62,17 +61,29 @@ def event_rows(events: Sequence[bytes], *, ingested_at: datetime) -> pa.Table:
     events
         Records that ``tell_apart`` found to be events.
     """
-    rows = _columns(events)
-    if any(rows[name].null_count for name in ("event_id", "occurred_at", "received_at")):
-        # What msgspec reads, DuckDB may write otherwise (a lower-case "z"): our own form suits both.
-        rows = _columns([encode(decode(raw)) for raw in events])
-    at = pa.array([ingested_at], TIME).take(pa.array([0] * rows.num_rows, pa.int64()))
-    return rows.append_column("ingested_at", at).cast(EVENTS)
+    try:
+        return _rows([_opener.decode(raw) for raw in events], ingested_at)
+    except pa.ArrowInvalid:
+        # What msgspec reads, Arrow may write otherwise (a lower-case "z"): our own form suits both.
+        own = [_opener.decode(encode(decode(raw))) for raw in events]
+        return _rows(own, ingested_at)
 
 
-def _columns(events: Sequence[bytes]) -> pa.Table:
-    records = pa.table({"raw": pa.array(events, pa.binary()).cast(pa.string())})
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("records", records)
-        return connection.execute(_COLUMNS, [_ENVELOPE]).to_arrow_table()
+def _rows(opened: list[_Envelope], ingested_at: datetime) -> pa.Table:
+    ids = bytes.fromhex("".join([each.event_id for each in opened]).replace("-", ""))
+    properties = pa.array([bytes(each.properties) for each in opened], pa.binary())
+    at = pa.repeat(pa.scalar(ingested_at, TIME), len(opened))
+    return pa.table(
+        [
+            pa.array(uuid_texts(ids), pa.string()),
+            pa.array([each.event_type for each in opened], pa.string()),
+            pa.array([each.schema_version for each in opened], pa.int32()),
+            pa.array([each.entity_id for each in opened], pa.string()),
+            pa.array([each.occurred_at for each in opened], pa.string()).cast(TIME),
+            pa.array([each.received_at for each in opened], pa.string()).cast(TIME),
+            pa.array([each.source for each in opened], pa.string()),
+            properties.cast(pa.string()),
+            at,
+        ],
+        schema=EVENTS,
+    )

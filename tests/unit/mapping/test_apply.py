@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hki_ml.errors import MappingError
@@ -30,7 +30,15 @@ living_sqft = "sqft"
 latitude = "lat"
 longitude = "lon"
 """
-GOOD = {"parcel": "1", "sold": "2020-05-04", "price": "500000", "zip": "98101", "sqft": "1200", "lat": "47.6", "lon": "-122.3"}
+GOOD = {
+    "parcel": "1",
+    "sold": "2020-05-04",
+    "price": "500000",
+    "zip": "98101",
+    "sqft": "1200",
+    "lat": "47.6",
+    "lon": "-122.3",
+}
 
 
 def apply(*rows: dict[str, object], toml: str = HEAD + BODY) -> Mapped:
@@ -100,7 +108,9 @@ def test_text_in_any_script_is_kept() -> None:
 
 def test_a_missing_column_is_named_with_the_closest_that_is_there() -> None:
     frame = pl.DataFrame([GOOD]).rename({"price": "Sale Price", "sqft": "sqft_"})
-    with pytest.raises(MappingError, match="no column 'price'.*'sqft'.*did you mean 'sqft_'") as caught:
+    with pytest.raises(
+        MappingError, match=r"no column 'price'.*'sqft'.*did you mean 'sqft_'"
+    ) as caught:
         apply_mapping(frame, parse_mapping(HEAD + BODY), as_of=AS_OF)
     assert "'Sale Price'" in str(caught.value)
 
@@ -108,7 +118,12 @@ def test_a_missing_column_is_named_with_the_closest_that_is_there() -> None:
 def test_filtered_rows_are_neither_accepted_nor_refused() -> None:
     toml = HEAD + 'filters = [{ column = "price", min = 1000 }]' + BODY
     mapped = apply({}, {"price": "10"}, {"price": None}, toml=toml)
-    assert (mapped.read, mapped.filtered, mapped.accepted.height, mapped.refused.height) == (3, 2, 1, 0)
+    assert (mapped.read, mapped.filtered, mapped.accepted.height, mapped.refused.height) == (
+        3,
+        2,
+        1,
+        0,
+    )
 
 
 def test_an_age_at_the_sale_becomes_a_year() -> None:
@@ -130,14 +145,21 @@ def test_columns_are_summed_by_weight_and_joined_to_an_id() -> None:
 
 def test_values_are_replaced_and_the_rest_is_kept_or_named() -> None:
     toml = HEAD + BODY + 'property_type = { column = "type", values = { sfr = "house" } }'
-    assert apply({"type": "sfr"}, {"type": "x"}, toml=toml).accepted["property_type"].to_list() == ["house", "x"]
+    assert apply({"type": "sfr"}, {"type": "x"}, toml=toml).accepted["property_type"].to_list() == [
+        "house",
+        "x",
+    ]
     other = toml.replace("} }", '}, other = "else" }')
-    assert apply({"type": "sfr"}, {"type": "x"}, toml=other).accepted["property_type"].to_list() == ["house", "else"]
+    assert apply({"type": "sfr"}, {"type": "x"}, toml=other).accepted[
+        "property_type"
+    ].to_list() == ["house", "else"]
 
 
 def test_typed_and_text_columns_give_the_same() -> None:
     text = pl.DataFrame([GOOD])
-    typed = text.with_columns(pl.col("price", "sqft", "lat", "lon").cast(pl.Float64), pl.col("sold").str.to_date())
+    typed = text.with_columns(
+        pl.col("price", "sqft", "lat", "lon").cast(pl.Float64), pl.col("sold").str.to_date()
+    )
     mapping = parse_mapping(HEAD + BODY)
     assert apply_mapping(text, mapping, as_of=AS_OF).accepted.equals(
         apply_mapping(typed, mapping, as_of=AS_OF).accepted
@@ -150,17 +172,28 @@ def test_an_optional_column_may_be_missing() -> None:
     assert apply({"beds": "3"}, toml=toml).accepted["bedrooms"].to_list() == [3.0]
 
 
+@settings(deadline=None)
 @given(unit=st.sampled_from(sorted(FACTORS)), value=st.floats(100, 1_000))
 def test_a_unit_and_its_inverse_give_the_value_back(unit: str, value: float) -> None:
     toml = HEAD + BODY + f'[extra]\nx = {{ column = "x", unit = "{unit}" }}'
     there = apply({"x": value}, toml=toml).accepted["extra_x"][0]
-    back = apply({"x": there}, toml=toml.replace(f'"{unit}" }}', f"{1 / FACTORS[unit]!r} }}")).accepted["extra_x"][0]
+    back = apply(
+        {"x": there}, toml=toml.replace(f'"{unit}" }}', f"{1 / FACTORS[unit]!r} }}")
+    ).accepted["extra_x"][0]
     assert back == pytest.approx(value)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(6)))
 def test_the_order_of_rows_changes_no_verdict(order: list[int]) -> None:
-    rows = [{}, {"parcel": "2", "price": "-1"}, {"parcel": "3"}, {"parcel": None}, {"parcel": "5", "sold": "?"}, {"parcel": "6"}]
+    rows = [
+        {},
+        {"parcel": "2", "price": "-1"},
+        {"parcel": "3"},
+        {"parcel": None},
+        {"parcel": "5", "sold": "?"},
+        {"parcel": "6"},
+    ]
     straight, mixed = apply(*rows), apply(*(rows[i] for i in order))
     assert set(straight.accepted["property_id"]) == set(mixed.accepted["property_id"])
     assert sorted(straight.refused["reason"]) == sorted(mixed.refused["reason"])
@@ -169,13 +202,14 @@ def test_the_order_of_rows_changes_no_verdict(order: list[int]) -> None:
 EXTRA = '\nis_waterfront = "wet"\n[extra]\nnote = { column = "note", kind = "category" }\nrooms = "rooms"'
 
 
+@settings(deadline=None)
 @given(
     note=st.none() | st.text(max_size=50),
     rooms=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     wet=st.none() | st.booleans(),
 )
 def test_the_columns_write_what_one_event_writes(
-    note: str | None, rooms: float | None, wet: bool | None
+    *, note: str | None, rooms: float | None, wet: bool | None
 ) -> None:
     if note is not None:
         note = note.encode("utf-8", "ignore").decode()
@@ -232,10 +266,24 @@ def test_swapped_coordinates_are_found_where_both_orders_are_possible() -> None:
         ({"living_sqft": 14_000.0, "price_usd": 50_000.0}, "facts.living_sqft.unit"),
     ],
 )
-def test_an_impossible_median_names_the_unit_to_look_at(columns: dict[str, float], key: str) -> None:
+def test_an_impossible_median_names_the_unit_to_look_at(
+    columns: dict[str, float], key: str
+) -> None:
     (warning,) = unit_warnings(accepted_rows(100, **columns))
     assert key in warning
 
 
 def test_ordinary_medians_warn_of_nothing() -> None:
     assert unit_warnings(accepted_rows(100)) == []
+
+
+def test_codes_that_a_gap_made_decimal_are_whole_again() -> None:
+    frame = pl.DataFrame([GOOD, GOOD]).with_columns(zip=pl.Series([98101.0, float("nan")]))
+    accepted = apply_mapping(frame, parse_mapping(HEAD + BODY), as_of=AS_OF).accepted
+    assert accepted["area"].to_list() == ["98101", None]
+
+
+def test_infinite_codes_are_text_and_break_nothing() -> None:
+    frame = pl.DataFrame([GOOD, GOOD]).with_columns(zip=pl.Series([98101.0, float("inf")]))
+    accepted = apply_mapping(frame, parse_mapping(HEAD + BODY), as_of=AS_OF).accepted
+    assert accepted["area"].to_list() == ["98101.0", "inf"]

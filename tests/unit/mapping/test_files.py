@@ -11,13 +11,6 @@ from hki_ml.mapping.files import Malformed, open_rows
 from hki_ml.mapping.format import Layout
 
 FRAME = pl.DataFrame({"id": ["a", "b 🏠", None], "price": ["1", "2.5", "3"]})
-WRITERS: dict[str, Callable[[Path], object]] = {
-    "rows.csv": FRAME.write_csv,
-    "rows.tsv": lambda path: FRAME.write_csv(path, separator="\t"),
-    "rows.parquet": FRAME.write_parquet,
-    "rows.xlsx": lambda path: _excel(path),
-    "rows.jsonl": FRAME.write_ndjson,
-}
 
 
 def _excel(path: Path) -> None:
@@ -27,6 +20,15 @@ def _excel(path: Path) -> None:
     for row in (FRAME.columns, *FRAME.rows()):
         book.active.append(row)
     book.save(path)
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "rows.csv": FRAME.write_csv,
+    "rows.tsv": lambda path: FRAME.write_csv(path, separator="\t"),
+    "rows.parquet": FRAME.write_parquet,
+    "rows.xlsx": _excel,
+    "rows.jsonl": FRAME.write_ndjson,
+}
 
 
 def content(path: Path, layout: Layout = Layout()) -> pl.DataFrame:  # noqa: B008
@@ -62,11 +64,15 @@ def _truncated(path: Path) -> None:
         ("x.xlsx", lambda path: path.write_bytes(b"PK\x03\x04nonsense"), "Excel"),
         ("x.csv", lambda path: path.write_bytes(b"\x89PNG\0\0\0"), "none of them"),
         ("x.pdf", lambda path: path.write_bytes(b"%PDF-1.7 text"), "none of them"),
-        ("x.csv", lambda path: path.write_bytes("straße,preis\nä,1\n".encode("latin1")), "file.encoding"),
+        (
+            "x.csv",
+            lambda path: path.write_bytes("straße,preis\nä,1\n".encode("latin1")),
+            "file.encoding",
+        ),
         ("x.csv", lambda path: path.write_bytes(b"a,a\n1,2\n"), "stand there twice"),
         ("x.jsonl", lambda path: path.write_bytes(b"{nonsense\n"), "one JSON object a line"),
         ("x.jsonl", lambda path: path.write_bytes(b"[1, 2]\n"), "one JSON object a line"),
-        ("nothing.csv", lambda path: None, "found nothing"),
+        ("nothing.csv", Path.exists, "found nothing"),
     ],
 )
 def test_an_unreadable_file_is_refused_in_one_sentence(
@@ -112,7 +118,10 @@ def test_broken_json_lines_are_handed_out_and_the_rest_is_read(tmp_path: Path) -
     path.write_text('{"id": "a", "price": 1}\n{"id": \n{"id": "c", "price": 3.5}\n')
     found: list[Malformed] = []
     rows = open_rows(path)
-    assert pl.concat(list(rows.batches(rows.columns, found.append))).rows() == [("a", "1"), ("c", "3.5")]
+    assert pl.concat(list(rows.batches(rows.columns, found.append))).rows() == [
+        ("a", "1"),
+        ("c", "3.5"),
+    ]
     assert [each.row_number for each in found] == [2]
 
 

@@ -84,3 +84,22 @@ def test_the_ranges_of_rows_are_those_of_events() -> None:
             continue
         meta = getattr(events, facts[name].split(" ")[0]).__metadata__[0]
         assert (meta.ge, meta.le) == (low, high), name
+
+
+def test_the_documentation_names_every_key_field_unit_and_reason() -> None:
+    import msgspec
+
+    from hki_ml.mapping import checks, format  # noqa: A004 - the module's name
+
+    text = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text()
+    structs = (format.Mapping, format.Layout, format.Ids, format.Dates, format.Price, format.Column)
+    keys = {field.encode_name for each in structs for field in msgspec.structs.fields(each)}
+    keys |= {field.encode_name for field in msgspec.structs.fields(format.Filter)}
+    assert {word for word in keys | set(FACTS) | set(checks.REASONS) if word not in text} == set()
+    assert {unit for unit in FACTORS if f" {unit}" not in text.replace("`", " ")} == set()
+
+
+def test_the_example_of_the_documentation_reads() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text()
+    mapping = parse_mapping(text.split("```toml\n")[1].split("```")[0])
+    assert mapping.facts["living_sqft"].unit == "m2"
