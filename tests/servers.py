@@ -1,4 +1,4 @@
-"""Real servers on loopback: a Kafka-compatible broker and an S3 server; skipped where missing."""
+"""Real servers on loopback: a Kafka-compatible broker, S3, Redis, MLflow; skipped where missing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 PATIENCE_SECONDS = 60
@@ -101,6 +102,45 @@ def s3(folder: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{ports['s3']}"
     with running(command, folder, lambda: _write_probe(url)):
         yield url
+
+
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """Run Redis without persistence; yield its address."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no Redis: install the Debian package redis-server")
+    port = two_free_ports()
+    command = [
+        program,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
+    with running(command, folder, lambda: socket.create_connection(("127.0.0.1", port)).close()):
+        yield f"127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def mlflow(folder: Path) -> Iterator[str]:
+    """Run an MLflow server on SQLite and a folder; yield its URL."""
+    port = two_free_ports()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    url = f"http://127.0.0.1:{port}"
+    # Without this the server starts nine processes for jobs that nobody here has.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    try:
+        with running(command, folder, lambda: httpx.get(f"{url}/health").raise_for_status()):
+            yield url
+    finally:
+        del os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"]
 
 
 def _write_probe(url: str) -> None:

@@ -158,9 +158,7 @@ def backtest(
     return Backtest(tuple(tables), seconds, memory, valuer.note, said.reset_index(drop=True))
 
 
-def _predictions(
-    valuer: Valuer, later: SaleBook, seen: Seen, reach: FloatArray
-) -> pd.DataFrame:
+def _predictions(valuer: Valuer, later: SaleBook, seen: Seen, reach: FloatArray) -> pd.DataFrame:
     value = np.exp(_log_value(valuer.calibration, seen))
     columns = {
         "sale_id": later.sale_id.astype(str),
