@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,11 +33,18 @@ def two_free_ports() -> int:
 
 
 @contextlib.contextmanager
-def running(command: list[str], folder: Path, ready: Callable[[], object]) -> Iterator[None]:
+def running(
+    command: list[str], folder: Path, ready: Callable[[], object], *, user: str | None = None
+) -> Iterator[None]:
     """Run a server until the block ends, once it is ready."""
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=folder,
+            user=user,
         )
     try:
         _wait(server, ready)
@@ -141,6 +149,32 @@ def mlflow(folder: Path) -> Iterator[str]:
             yield url
     finally:
         del os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"]
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """Run Postgres in a folder of its own; yield an SQLAlchemy URL. It refuses root, so it gets a user."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        pytest.skip("no Postgres: install the Debian package postgresql")
+    user = "postgres" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="hki-postgres-") as made:
+        folder, port = Path(made), two_free_ports()
+        if user is not None:
+            shutil.chown(folder, user)
+        init = [str(programs[-1] / "initdb"), "-D", made + "/data", "-U", "hki", "-A", "trust"]
+        subprocess.run(init, check=True, user=user, cwd=made, stdout=subprocess.DEVNULL)
+        command = [str(programs[-1] / "postgres"), "-D", made + "/data", "-h", "127.0.0.1"]
+        command += ["-p", str(port), "-k", made, "-F"]
+        url = f"postgresql+psycopg://hki@127.0.0.1:{port}/postgres"
+        with running(command, folder, lambda: _select_one(url), user=user):
+            yield url
+
+
+def _select_one(url: str) -> None:
+    import psycopg
+
+    psycopg.connect(url.replace("+psycopg", ""), connect_timeout=2).close()
 
 
 def _write_probe(url: str) -> None:

@@ -70,11 +70,19 @@ def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module", params=["embedded", "redis", "s3"])
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    with servers.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=["embedded", "redis", "s3", "postgres"])
 def store(request, tmp_path_factory) -> Iterator[FeastStore]:
     sections: dict[str, object] = {"features": {"repository": ROOT / "features"}}
     if request.param == "redis":
         sections["features"] |= {"redis_url": request.getfixturevalue("redis_address")}
+    if request.param == "postgres":
+        sections["features"] |= {"registry_url": request.getfixturevalue("postgres_url")}
     if request.param == "s3":
         sections["lake"] = {
             "url": "s3://lake/features",
@@ -95,6 +103,10 @@ def store(request, tmp_path_factory) -> Iterator[FeastStore]:
         backend.features.apply()
         backend.features.materialize(NOW + timedelta(seconds=1))
         yield backend.features
+        for name in ("write_engine", "read_engine"):  # Feast leaves its SQL connections open
+            engine = getattr(backend.features._feast().registry, name, None)
+            if engine is not None:
+                engine.dispose()
 
 
 def reader(store: FeastStore) -> OnlineReader:
