@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hki_ml.learning.encoding import keys
 from hki_ml.learning.intervals import Outcomes
@@ -72,10 +71,14 @@ class Seen:
 
 
 def spread_inputs(view: View, members: FloatArray) -> FloatArray:
-    """Return what tells how far off a value may be: features, disagreement of members, price level."""
-    middle = members.mean(axis=1)
-    apart = np.sqrt(((members - middle[:, None]) ** 2).mean(axis=1))
-    return np.column_stack([view.table, apart, view.base + middle])
+    """Return what tells how far off a value may be: features, disagreement of members, price level.
+
+    The forest has no say in it, so that it need not be asked where it has no weight.
+    """
+    boosted, network = members[:, 0], members[:, 2]
+    return np.column_stack([
+        view.table, 0.5 * np.abs(boosted - network), view.base + 0.5 * (boosted + network),
+    ])  # fmt: skip
 
 
 def see(core: Core, homes: Homes, rows: IntArray, *, before: IntArray) -> Seen:
@@ -232,8 +235,3 @@ def last_stretch(day: IntArray) -> int:
     latest = int(ordered[int(len(day) * 0.95)])
     earliest = int(ordered[int(len(day) * 0.65)])
     return int(np.clip(wanted, earliest, latest))
-
-
-def is_judged(day: IntArray, cut: int) -> NDArray[np.bool_]:
-    """Return which sales are kept back for calibration."""
-    return day >= cut

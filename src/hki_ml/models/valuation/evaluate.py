@@ -88,13 +88,14 @@ class Judged:
 class Backtest:
     """The result; ``str`` prints it, `as_json` keeps it.
 
-    ``predictions`` has a row a measured sale: what was said of it by what was known at its time.
+    ``valuer`` is what was judged; ``predictions`` has a row a measured sale: what was said of it by
+    what was known at its time.
     """
 
     tables: tuple[Table, ...]
     seconds: float
     peak_memory_gb: float
-    note: Mapping[str, object]
+    valuer: Valuer
     predictions: pd.DataFrame
 
     def row(self, title: str, name: str) -> Row:
@@ -113,7 +114,7 @@ class Backtest:
             **{table.title: table.as_json() for table in self.tables},
             "train_seconds": self.seconds,
             "peak_memory_gb": self.peak_memory_gb,
-            "note": dict(self.note),
+            "note": dict(self.valuer.note),
         }
 
 
@@ -155,7 +156,7 @@ def backtest(
         )
         tables.append(_side_by_side(name, valuer, later, measured, seen=seen, alone=alone))
     said = _predictions(valuer, later, *regimes["as_known"])[measured]
-    return Backtest(tuple(tables), seconds, memory, valuer.note, said.reset_index(drop=True))
+    return Backtest(tuple(tables), seconds, memory, valuer, said.reset_index(drop=True))
 
 
 def _predictions(valuer: Valuer, later: SaleBook, seen: Seen, reach: FloatArray) -> pd.DataFrame:
