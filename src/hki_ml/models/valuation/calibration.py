@@ -19,6 +19,11 @@ from hki_ml.models.valuation.market import month_number
 
 _MONTH = 30.4375
 _FLOOR = 0.01  # log; below one percent an error is noise of the price itself
+# Few homes are this much dearer (log) than an ordinary one, yet they make most of the bias over price:
+# to stretch them alone costs the others nothing. The dearest of all are too few to be stretched on.
+_DEAR = 0.5
+_STRETCHED = 0.5
+_MOST_STRETCH = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,8 @@ class Blend:
     offsets
         Added to each member (log price): what it missed on later sales, shrunk.
     pivot, stretch
-        Values are stretched around ``pivot`` above the market's level at the time, so that dear homes
-        are not valued too low and cheap ones too high (vertical equity, IAAO 2013 section 5.6).
+        What lies from ``pivot`` to half a log further above the market's level at the time is
+        stretched, so that dear homes are not valued too low (vertical equity, IAAO 2013 section 5.6).
     """
 
     weights: FloatArray
@@ -46,7 +51,7 @@ class Blend:
         out = base.copy()
         for j in range(len(self.weights)):
             out += self.weights[j] * (members[:, j] + self.offsets[j])
-        return out + self.stretch * (out - level - self.pivot)
+        return out + self.stretch * _above(out - level, self.pivot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +131,27 @@ def fit_blend(seen: Seen, truth: FloatArray) -> Blend:
     weights = fit_weights(seen.members + offsets, truth - seen.base)
     # What all members missed is where the market went since; half of it may come again.
     offsets = offsets - 0.5 * float(weights @ offsets)
-    pivot = float(np.median(truth - seen.level))
+    pivot = float(np.median(truth - seen.level)) + _DEAR
     plain = Blend(weights, offsets, pivot, 0.0)
     value = plain.log_value(seen.base, seen.members, seen.level)
-    stretch = _stretch(value, value - seen.level - pivot, truth)
+    stretch = _stretch(value, _above(value - seen.level, pivot), truth)
     return Blend(weights, offsets, pivot, stretch * len(truth) / (len(truth) + 500.0))
 
 
+def _above(height: FloatArray, pivot: float) -> FloatArray:
+    """Return the part of each height (log, over the market's level) that is stretched."""
+    return np.clip(height - pivot, 0.0, _STRETCHED)
+
+
 def _stretch(value: FloatArray, above: FloatArray, truth: FloatArray) -> float:
-    """Return the least stretch up to 0.1 that leaves a price-related bias of at most a hundredth.
+    """Return the least stretch up to `_MOST_STRETCH` that leaves a price-related bias of at most a hundredth.
 
     Not zero: the last of the bias is bought with more error than it is worth.
     """
-    for tried in np.linspace(0.0, 0.1, 41):
+    for tried in np.linspace(0.0, _MOST_STRETCH, 41):
         if prb(np.exp(truth), np.exp(value + tried * above)) >= -0.01:
             return float(tried)
-    return 0.1
+    return _MOST_STRETCH
 
 
 def fit_spread(inputs: FloatArray, error: FloatArray, *, seed: int, threads: int) -> PackedTrees:
