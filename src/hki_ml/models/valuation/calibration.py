@@ -56,7 +56,10 @@ class Blend:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Later sales as the core saw them before they came: rows of the book, base, members, spread inputs."""
+    """Later sales as the core saw them before they came: rows of the book, base, members, spread inputs.
+
+    ``comparables`` is what they say together, ``alike`` how many there are.
+    """
 
     rows: IntArray
     base: FloatArray
@@ -64,6 +67,7 @@ class Seen:
     level: FloatArray
     inputs: FloatArray
     comparables: FloatArray
+    alike: IntArray
 
     def take(self, order: IntArray) -> Seen:
         """Return what was seen of the sales at ``order``."""
@@ -92,7 +96,13 @@ def see(core: Core, homes: Homes, rows: IntArray, *, before: IntArray) -> Seen:
     members = core.ensemble.members(view)
     said = view.table[:, view.names.index("alike_mean")]
     return Seen(
-        rows, view.base, members, view.level, spread_inputs(view, members), np.nan_to_num(said)
+        rows,
+        view.base,
+        members,
+        view.level,
+        spread_inputs(view, members),
+        np.nan_to_num(said),
+        (view.found.rows >= 0).sum(axis=1),
     )
 
 
