@@ -81,10 +81,11 @@ def singapore() -> pd.DataFrame:
     })  # fmt: skip
 
 
-def new_york() -> pd.DataFrame:
+def new_york(*, market_only: bool = True) -> pd.DataFrame:
     """Read New York: all market sales of all classes (price of 10,000 USD and more)."""
     d = pd.read_parquet(DATA / "nyc_property_sales/nyc_sales_2015bk_2019_2024.parquet")
-    d = d[d.is_market_sale.fillna(value=False).astype(bool)].reset_index(drop=True)
+    if market_only:
+        d = d[d.is_market_sale.fillna(value=False).astype(bool)].reset_index(drop=True)
     same = {
         "price_usd": "sale_price", "latitude": "zip_lat", "longitude": "zip_lon",
         "units": "total_units", "extra_residential_units": "residential_units",

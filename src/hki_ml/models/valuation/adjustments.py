@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,23 +44,24 @@ def grid(valuer: Valuer, subject: Subject, choice: ComparableChoice) -> tuple[Co
     pinned = np.isin(valuer.core.book.sale_id[rows].astype(str), choice.pin)
     order = np.lexsort((-share, ~pinned))[: choice.count]
     rows, share, pinned = rows[order], share[order], pinned[order]
-    logs = _logs(valuer, subject, evidence.homes.take(rows))
+    theirs = evidence.homes.take(rows)
+    logs = _logs(valuer, subject, theirs)
+    mine = _by_group(subject.facts)
     here = evidence.geography.place(subject.homes)[0]
     made = []
     for i, row in enumerate(rows):
-        homes = evidence.homes.take(rows[i : i + 1])
-        facts = facts_of(homes)
+        facts = facts_of(theirs, i)
         price = round(float(np.exp(evidence.log_price[row])), 2)
-        lines = _lines(price, logs[i], (subject.facts, facts))
+        lines = _lines(price, logs[i], (mine, _by_group(facts)))
         comparable = Comparable(
             sale_id=str(valuer.core.book.sale_id[row]),
             property_id=str(valuer.core.book.home_id[row]),
-            sold_at=EPOCH + timedelta(days=int(homes.day[0])),
+            sold_at=EPOCH + timedelta(days=int(theirs.day[i])),
             price_usd=price,
             adjusted_price_usd=price + sum(line.amount_usd for line in lines),
             adjustments=lines,
-            distance_km=_distance(homes, here, evidence.place[row]),
-            months_ago=float(subject.homes.day[0] - homes.day[0]) / MONTH_DAYS,
+            distance_km=_distance(facts, here, evidence.place[row]),
+            months_ago=float(subject.homes.day[0] - theirs.day[i]) / MONTH_DAYS,
             similarity=float(np.exp(-0.5 * found.far[0][order[i]])),
             weight=float(share[i]),
             pinned=bool(pinned[i]),
@@ -69,19 +71,20 @@ def grid(valuer: Valuer, subject: Subject, choice: ComparableChoice) -> tuple[Co
     return tuple(made)
 
 
-def facts_of(homes: Homes) -> dict[str, FactValue]:
-    """Return the facts of the first home, without those that are missing."""
-    numbers: dict[str, FactValue] = {
-        name: float(values[0]) for name, values in homes.numbers.items() if not np.isnan(values[0])
-    }
+def facts_of(homes: Homes, row: int) -> dict[str, FactValue]:
+    """Return the facts of one home, without those that are missing."""
+    given = {name: float(values[row]) for name, values in homes.numbers.items()}
+    numbers: dict[str, FactValue] = {n: v for n, v in given.items() if not math.isnan(v)}
     categories: dict[str, FactValue] = {
-        name: str(values[0]) for name, values in homes.categories.items() if values[0] is not None
+        name: str(values[row])
+        for name, values in homes.categories.items()
+        if values[row] is not None
     }
     return numbers | categories
 
 
-def _distance(homes: Homes, here: FloatArray, there: FloatArray) -> float | None:
-    if np.isnan(homes.number("latitude")[0]):
+def _distance(facts: Mapping[str, FactValue], here: FloatArray, there: FloatArray) -> float | None:
+    if "latitude" not in facts:
         return None
     return float(np.hypot(*(here - there)))
 
@@ -109,19 +112,20 @@ def _lines(
     for group, amount in zip(GROUPS, amounts[1:], strict=True):
         if group == PLACE or amount == 0:
             continue
-        home, comparable = (_first(side, group) for side in facts)
+        home, comparable = (side.get(group) for side in facts)
         lines.append(Adjustment(group, float(amount), home=home, comparable=comparable))
     return tuple(lines)
 
 
-def _first(facts: Mapping[str, FactValue], group: str) -> FactValue:
-    """Return the fact that stands for a group in the grid, several of them in one text."""
-    own = {
-        name: value
-        for name, value in sorted(facts.items())
-        if value is not None and group_of_fact(name) == group
-    }
-    if len(own) <= 1:
-        return next(iter(own.values()), None)
-    shown = (f"{value:g}" if isinstance(value, float) else str(value) for value in own.values())
-    return ", ".join(f"{name} {text}" for name, text in zip(own, shown, strict=True))
+def _by_group(facts: Mapping[str, FactValue]) -> dict[str, FactValue]:
+    """Return what stands for each group in the grid: its fact, several of them in one text."""
+    own: dict[str, list[tuple[str, FactValue]]] = {}
+    for name, value in sorted(facts.items()):
+        if value is not None:
+            own.setdefault(group_of_fact(name), []).append((name, value))
+    return {group: given[0][1] if len(given) == 1 else _text(given) for group, given in own.items()}
+
+
+def _text(facts: list[tuple[str, FactValue]]) -> str:
+    shown = (f"{value:g}" if isinstance(value, float) else str(value) for _, value in facts)
+    return ", ".join(f"{name} {text}" for (name, _), text in zip(facts, shown, strict=True))

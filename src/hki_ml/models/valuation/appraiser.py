@@ -170,7 +170,12 @@ class Appraiser:
         here = evidence.geography.plane(asked.homes)[0]
         if np.isnan(here[0]):
             return float("inf")
-        return float(np.sqrt(((evidence.place - here) ** 2).sum(axis=1).min()))
+        beside = asked.said.view.found.rows[0]
+        for rows in (beside[beside >= 0], np.arange(len(evidence))):
+            near = np.sqrt(((evidence.place[rows] - here) ** 2).sum(axis=1).min(initial=np.inf))
+            if near <= FARTHEST_KM:  # near enough is all that is asked: no need to search them all
+                break
+        return float(near)
 
     def _deal(
         self,

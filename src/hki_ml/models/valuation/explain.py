@@ -70,10 +70,17 @@ def drivers(
     -----
     Exact Shapley values over the groups; they sum to the subject's value less the typical one's.
     """
-    switched = switch(valuer, view, coalitions(len(GROUPS)))
+    # A group that is the same on both sides adds nothing in any order: it need not be switched.
+    acting = np.flatnonzero(_differs(valuer, view))
+    asked = coalitions(len(acting))
+    all_groups = np.zeros((len(asked), len(GROUPS)), dtype=bool)
+    all_groups[:, acting] = asked
+    switched = switch(valuer, view, all_groups)
     blend = valuer.calibration.blend
     members = valuer.core.ensemble.members(switched, weights=blend.weights)
     worth = np.exp(blend.log_value(switched.base, members, switched.level))
+    amounts = np.zeros(len(GROUPS))
+    amounts[acting] = shapley(worth)
     found = [
         Driver(
             group,
@@ -81,7 +88,7 @@ def drivers(
             facts={name: facts[1].get(name) for name in _named(group, facts)},
             typical={name: facts[0].get(name) for name in _named(group, facts)},
         )
-        for group, amount in zip(GROUPS, shapley(worth), strict=True)
+        for group, amount in zip(GROUPS, amounts, strict=True)
     ]
     found.sort(key=lambda driver: -abs(driver.amount_usd))
     return float(worth[0]), tuple(found)
@@ -101,6 +108,16 @@ def switch(valuer: Valuer, view: View, switched: NDArray[np.bool_]) -> View:
     # The market's level belongs to the place; the base is that level and what the facts are worth.
     base = view.level[side] + table[:, total]
     return replace(view.take(side), table=table, base=base)
+
+
+def _differs(valuer: Valuer, view: View) -> NDArray[np.bool_]:
+    """Return which groups' columns or worth differ between the two rows; the place always does."""
+    same = (view.table[0] == view.table[1]) | (np.isnan(view.table[0]) & np.isnan(view.table[1]))
+    out = _effect_differences(valuer, view) != 0.0
+    for name, is_same in zip(view.names, same, strict=True):
+        out[GROUPS.index(group_of_column(name))] |= not is_same
+    out[GROUPS.index(PLACE)] = True
+    return np.asarray(out, dtype=bool)
 
 
 def _named(group: str, facts: Sequence[Mapping[str, FactValue]]) -> list[str]:

@@ -40,8 +40,7 @@ class Curve:
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Return the effect of each value."""
-        seen = np.interp(np.nan_to_num(x), self.knots, self.values)
-        return np.where(np.isnan(x), self.missing, seen)
+        return np.where(np.isnan(x), self.missing, np.interp(x, self.knots, self.values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,14 @@ class MarketIndex:
         low = np.minimum(np.floor(position).astype(np.int64), len(self.city) - 2)
         share = position - low
         out = self.city[low] * (1 - share) + self.city[low + 1] * share
-        for i, name in enumerate(area):
-            path = None if name is None else self.areas.get(name)
-            if path is not None:
-                out[i] += path[low[i]] * (1 - share[i]) + path[low[i] + 1] * share[i]
+        names = [name for name in set(area.tolist()) if name in self.areas]
+        if names:
+            code_of = {name: i for i, name in enumerate(names)}
+            code = np.array([code_of.get(name, -1) for name in area])
+            rows = np.flatnonzero(code >= 0)
+            paths = np.array([self.areas[name] for name in names])
+            code, low, share = code[rows], low[rows], share[rows]
+            out[rows] += paths[code, low] * (1 - share) + paths[code, low + 1] * share
         return np.asarray(out, dtype=np.float64)
 
 

@@ -10,6 +10,7 @@ from hki_ml.learning.compiled import compiled
 from hki_ml.models.valuation.homes import FloatArray, IntArray
 
 _LEAF = 12
+_FEW = 1_000  # homes, so few that their order does not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Tree:
         Day of each sale, shape ``(n,)``.
     order, left, right, first, last, low, high
         The nodes: children (-1 for a leaf), their slice of ``order``, their box.
+    laid
+        Points, keys and day in ``order``: a leaf's sales lie side by side in memory.
     """
 
     points: FloatArray
@@ -39,12 +42,17 @@ class Tree:
     last: IntArray
     low: FloatArray
     high: FloatArray
+    laid: tuple[FloatArray, IntArray, IntArray]
 
     @classmethod
     def of(cls, points: FloatArray, keys: IntArray, penalty: FloatArray, day: IntArray) -> Tree:
         """Build the tree over all points."""
         grown = _build(np.ascontiguousarray(points), _LEAF)
-        return cls(np.ascontiguousarray(points), np.ascontiguousarray(keys), penalty, day, *grown)
+        order = grown[0]
+        laid = (points[order], keys[order], day[order])
+        return cls(
+            np.ascontiguousarray(points), np.ascontiguousarray(keys), penalty, day, *grown, laid
+        )
 
     def nearest(
         self, points: FloatArray, keys: IntArray, before: IntArray, *, count: int
@@ -54,10 +62,18 @@ class Tree:
         Shapes ``(m, count)``; -1 and infinity where there are fewer. Equal distances go to the
         earlier row, so that the answer does not depend on the shape of the tree.
         """
+        asked = np.ascontiguousarray(points)
+        if len(asked) < _FEW:
+            turn = np.arange(len(asked))
+        else:
+            # Neighbours in the tree are asked one after another: what one touched, the next finds
+            # in the cache. Each answer is its own, whatever the turn.
+            leaf = _leaves(self.left, self.right, self.first, self.low, self.high, asked)
+            turn = np.argsort(leaf, kind="stable")
         return _nearest_all(
-            self.points, self.keys, self.penalty, self.day, self.order, self.left, self.right,
+            *self.laid, self.penalty, self.order, self.left, self.right,
             self.first, self.last, self.low, self.high,
-            np.ascontiguousarray(points), np.ascontiguousarray(keys), before, count,
+            asked, np.ascontiguousarray(keys), before, count, turn,
         )  # fmt: skip
 
 
@@ -107,6 +123,24 @@ def _build(
 
 
 @compiled
+def _leaves(
+    left: IntArray, right: IntArray, first: IntArray, low: FloatArray, high: FloatArray,
+    wanted: FloatArray,
+) -> IntArray:  # fmt: skip
+    out = np.empty(len(wanted), np.int64)
+    for i in range(len(wanted)):
+        node = 0
+        while left[node] >= 0:
+            a, b = left[node], right[node]
+            nearer = _box_distance(low[a], high[a], wanted[i]) <= _box_distance(
+                low[b], high[b], wanted[i]
+            )
+            node = a if nearer else b
+        out[i] = first[node]
+    return out
+
+
+@compiled
 def _box_distance(low: FloatArray, high: FloatArray, q: FloatArray) -> float:
     """Return the squared distance to a box, infinite if all of it lies in the future."""
     axes = len(q)
@@ -139,16 +173,17 @@ def _insert(rows: IntArray, far: FloatArray, filled: int, row: int, d: float) ->
 
 @compiled
 def _nearest_all(  # noqa: C901, PLR0913, PLR0917 - the kernel: flat arrays are what numba compiles best
-    points: FloatArray, keys: IntArray, penalty: FloatArray, day: IntArray, order: IntArray,
+    points: FloatArray, keys: IntArray, day: IntArray, penalty: FloatArray, order: IntArray,
     left: IntArray, right: IntArray, first: IntArray, last: IntArray, low: FloatArray,
     high: FloatArray, wanted: FloatArray, wanted_keys: IntArray, before: IntArray, count: int,
+    turn: IntArray,
 ) -> tuple[IntArray, FloatArray]:  # fmt: skip
     n = len(wanted)
     rows = np.full((n, count), -1, np.int64)
     far = np.full((n, count), np.inf)
     stack = np.empty(128, np.int64)
     bound = np.empty(128)
-    for i in range(n):
+    for i in turn:
         q = wanted[i]
         filled = 0
         depth = 1
@@ -161,16 +196,15 @@ def _nearest_all(  # noqa: C901, PLR0913, PLR0917 - the kernel: flat arrays are 
                 continue
             if left[node] < 0:
                 for k in range(first[node], last[node]):
-                    row = order[k]
-                    if day[row] >= before[i]:
+                    if day[k] >= before[i]:
                         continue
                     d = 0.0
                     for j in range(len(q)):
-                        d += (points[row, j] - q[j]) ** 2
+                        d += (points[k, j] - q[j]) ** 2
                     for j in range(len(penalty)):
-                        if keys[row, j] != wanted_keys[i, j]:
+                        if keys[k, j] != wanted_keys[i, j]:
                             d += penalty[j]
-                    filled = _insert(rows[i], far[i], filled, row, d)
+                    filled = _insert(rows[i], far[i], filled, order[k], d)
                 continue
             a, b = left[node], right[node]
             da = _box_distance(low[a], high[a], q)

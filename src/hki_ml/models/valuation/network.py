@@ -93,7 +93,7 @@ def _dense(
 
 
 @compiled
-def _forward(  # noqa: C901, PLR0913, PLR0917 - flat arrays are what numba compiles best
+def _forward(  # noqa: C901, PLR0912, PLR0913, PLR0917 - flat arrays are what numba compiles best
     table: FloatArray, area: IntArray, pair: NDArray[np.float32], residual: FloatArray,
     rows: IntArray, emb: FloatArray, p1: FloatArray, b1: FloatArray, p2: FloatArray,
     b2: FloatArray, p3: FloatArray, b3: FloatArray, f1: FloatArray, c1: FloatArray,
@@ -107,9 +107,20 @@ def _forward(  # noqa: C901, PLR0913, PLR0917 - flat arrays are what numba compi
     u1, u2, u3 = np.empty(len(b1)), np.empty(len(b2)), np.empty(len(b3))
     h1, h2, h3 = np.empty(len(c1)), np.empty(len(c2)), np.empty(len(c3))
     score, said = np.empty(count), np.empty(count)
+    value, spread = 0.0, 0.0
     for i in range(n):
+        # What-if rows come one after another with the same comparables: what those say is known.
+        is_said = i > 0
+        for k in range(count if is_said else 0):
+            is_said = (
+                is_said and rows[i, k] == rows[i - 1, k] and residual[i, k] == residual[i - 1, k]
+            )
+            for j in range(len(q)):
+                is_said = is_said and pair[i, k, j] == pair[i - 1, k, j]
+            if not is_said:
+                break
         filled, top = 0, -np.inf
-        while filled < count and rows[i, filled] >= 0:
+        while not is_said and filled < count and rows[i, filled] >= 0:
             for j in range(len(q)):
                 q[j] = pair[i, filled, j]
             _dense(q, p1, b1, u1, True)  # noqa: FBT003
@@ -119,7 +130,9 @@ def _forward(  # noqa: C901, PLR0913, PLR0917 - flat arrays are what numba compi
             said[filled] = residual[i, filled] + 0.1 * u3[1]
             top = max(top, u3[0])
             filled += 1
-        total, value, spread = 0.0, 0.0, 0.0
+        total = 0.0
+        if not is_said:
+            value, spread = 0.0, 0.0
         for k in range(filled):
             score[k] = np.exp(score[k] - top)
             total += score[k]
