@@ -51,6 +51,7 @@ class Layout(_Table, frozen=True):
     header_row: int = 1
     separator: str | None = None
     encoding: str = "utf8"
+    decimal: Literal[".", ","] = "."
 
 
 class Ids(_Table, frozen=True):

@@ -66,9 +66,18 @@ class Import:
         ingest(
             self.bus, self.lake, ingested_at=self.as_of
         )  # what others left is not counted as ours
-        version = self.lake.version("quarantine")
-        known = stored_ids(self.lake, "quarantine", "quarantine_id", until=version)
-        tally = self._each(path, lambda reading: self._take(reading, known))
+        quarantined = self._stored("quarantine", "quarantine_id")
+        known, duplicates = self._stored("events", "event_id"), 0
+
+        def take(reading: Reading) -> None:
+            nonlocal duplicates
+            self._quarantine(reading, quarantined)
+            tracked = Tracker(self.bus, self.as_of).track_rows(
+                reading.accepted, self.mapping, known=known
+            )
+            duplicates += reading.accepted.height - tracked
+
+        tally = self._each(path, take)
         done = ingest(
             self.bus,
             self.lake,
@@ -76,7 +85,7 @@ class Import:
             on_progress=lambda rows: self.on_progress("ingested", rows),
         )
         tabulate_sales(self.lake)
-        tally.found_duplicates(done.duplicates)
+        tally.found_duplicates(duplicates + done.duplicates)
         tally.accepted -= done.quarantined.total()
         tally.refused += done.quarantined
         return tally
@@ -84,8 +93,7 @@ class Import:
     def dry_run(self, path: Path) -> Tally:
         """Return what would become of the rows; nothing is changed."""
         self._check(path)
-        known = stored_ids(self.lake, "events", "event_id", until=self.lake.version("events"))
-        duplicates = 0
+        known, duplicates = self._stored("events", "event_id"), 0
 
         def count(reading: Reading) -> None:
             nonlocal duplicates
@@ -116,9 +124,8 @@ class Import:
                 self.on_progress("read", reading.read)
         return tally
 
-    def _take(self, reading: Reading, quarantined: KnownIds) -> None:
-        self._quarantine(reading, quarantined)
-        Tracker(self.bus, self.as_of).track_rows(reading.accepted, self.mapping)
+    def _stored(self, table: str, column: str) -> KnownIds:
+        return stored_ids(self.lake, table, column, until=self.lake.version(table))
 
     def _quarantine(self, reading: Reading, known: KnownIds) -> None:
         rows = _quarantine_rows(reading, self.mapping.source, self.as_of)
