@@ -108,11 +108,9 @@ def open_rows(path: Path, layout: Layout = Layout()) -> Rows:  # noqa: B008 - La
 def _kind(path: Path, sample: bytes, layout: Layout) -> Kind:
     said = _SUFFIXES.get(path.suffix.lower())
     found = _kind_of(sample, layout)
-    packed = next((name for magic, name in _PACKED.items() if sample.startswith(magic)), None)
-    if packed is not None:
-        raise FileUnreadable(
-            f"{path}: expected a plain file, found one packed by {packed}: unpack it"
-        )
+    packer = next((name for magic, name in _PACKED.items() if sample.startswith(magic)), None)
+    if packer is not None:
+        raise FileUnreadable(f"{path}: expected a plain file, found {packer}: unpack it")
     if found is None:
         raise FileUnreadable(
             f"{path}: expected CSV, Parquet, Excel or JSON lines, the content is none of them"
