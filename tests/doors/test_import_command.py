@@ -132,10 +132,26 @@ def test_european_numbers_are_read_where_the_mapping_says_so(run: Run) -> None:
     assert set(sales["living_sqft"].to_pylist()) == {1_500.5}
 
 
+def test_refused_rows_are_never_written_over_the_file_that_is_read(run: Run) -> None:
+    Path("x.csv").write_text(HEADER + "p,2020-01-02,-1,1500\n")
+    before = Path("x.csv").read_text()
+    for command in ("import", "replay"):
+        result = run(command, "x.csv", "-m", "m.toml", "--rejects", "./x.csv")
+        assert (result.exit_code, "expected another file" in result.output) == (2, True)
+    assert Path("x.csv").read_text() == before
+
+
+def test_a_place_for_refused_rows_that_is_none_is_one_message(run: Run) -> None:
+    Path("x.csv").write_text(HEADER + "p,2020-01-02,-1,1500\n")
+    for place in ("no/such/folder.csv", "."):
+        result = run("import", "x.csv", "-m", "m.toml", "--rejects", place)
+        assert (result.exit_code, "refused rows can be written" in result.output) == (2, True)
+
+
 def test_a_packed_file_and_a_folder_say_what_they_are(run: Run) -> None:
     Path("x.csv.gz").write_bytes(gzip.compress(HEADER.encode()))
     packed = run("import", "x.csv.gz", "-m", "m.toml")
-    assert (packed.exit_code, "gzip: unpack it" in packed.output) == (2, True)
+    assert (packed.exit_code, "found gzip: unpack it" in packed.output) == (2, True)
     folder = run("import", ".", "-m", "m.toml")
     assert (folder.exit_code, "found a folder" in folder.output) == (2, True)
 

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from hki_ml import tables
-from hki_ml.errors import MappingError
+from hki_ml.errors import BadInput, MappingError
 from hki_ml.mapping.apply import check_columns
 from hki_ml.mapping.files import open_rows
 from hki_ml.mapping.format import Mapping
@@ -110,11 +110,15 @@ class Import:
                 "an event needs a time, but the mapping has no [date]; state a column, "
                 "or one day for all rows: [date] constant = '2020-01-01'"
             )
+        if self.rejects is not None and self.rejects.exists() and self.rejects.samefile(path):
+            raise BadInput(
+                f"{path}: expected another file for the refused rows than the one that is read"
+            )
 
     def _each(self, path: Path, take: Callable[[Reading], None]) -> Tally:
         tally = Tally()
         with ExitStack() as stack:
-            out = None if self.rejects is None else stack.enter_context(self.rejects.open("wb"))
+            out = None if self.rejects is None else stack.enter_context(_opened(self.rejects))
             has_header = False
             for reading in read_file(path, self.mapping, as_of=self.as_of):
                 take(reading)
@@ -136,6 +140,15 @@ class Import:
         if is_new.any():
             self.lake.append("quarantine", rows.filter(pa.array(is_new)))
             known.add(ids[is_new])
+
+
+def _opened(rejects: Path) -> BufferedWriter:
+    try:
+        return rejects.open("wb")
+    except OSError as error:
+        raise BadInput(
+            f"{rejects}: expected a file that refused rows can be written to: {error.strerror}"
+        ) from error
 
 
 def _count_known(known: KnownIds, accepted: pl.DataFrame, mapping: Mapping) -> int:
