@@ -169,9 +169,14 @@ def _open(settings: Settings) -> Any:
         registry: Any = str(settings.feast_path.absolute() / "registry.db")
         if features.registry_url is not None:
             registry = SqlRegistryConfig(registry_type="sql", path=features.registry_url)
-        online: dict[str, str] = {"type": "sqlite", "path": str(_online_path(settings))}
+        online: dict[str, str | bool] = {"type": "sqlite", "path": str(_online_path(settings))}
         if features.redis_url is not None:
-            online = {"type": "redis", "connection_string": features.redis_url}
+            # Else Redis keeps a row that was corrected at the same moment; what we write is the latest.
+            online = {
+                "type": "redis",
+                "connection_string": features.redis_url,
+                "skip_dedup": True,
+            }
         config = RepoConfig(
             project=PROJECT,
             provider="local",
