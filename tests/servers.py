@@ -1,4 +1,4 @@
-"""Real servers on loopback: a Kafka-compatible broker and an S3 server; skipped where missing."""
+"""Real servers on loopback: a Kafka-compatible broker, S3, Redis, MLflow; skipped where missing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 PATIENCE_SECONDS = 60
@@ -31,11 +33,18 @@ def two_free_ports() -> int:
 
 
 @contextlib.contextmanager
-def running(command: list[str], folder: Path, ready: Callable[[], object]) -> Iterator[None]:
+def running(
+    command: list[str], folder: Path, ready: Callable[[], object], *, user: str | None = None
+) -> Iterator[None]:
     """Run a server until the block ends, once it is ready."""
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=folder,
+            user=user,
         )
     try:
         _wait(server, ready)
@@ -101,6 +110,71 @@ def s3(folder: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{ports['s3']}"
     with running(command, folder, lambda: _write_probe(url)):
         yield url
+
+
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """Run Redis without persistence; yield its address."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no Redis: install the Debian package redis-server")
+    port = two_free_ports()
+    command = [
+        program,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
+    with running(command, folder, lambda: socket.create_connection(("127.0.0.1", port)).close()):
+        yield f"127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def mlflow(folder: Path) -> Iterator[str]:
+    """Run an MLflow server on SQLite and a folder; yield its URL."""
+    port = two_free_ports()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    url = f"http://127.0.0.1:{port}"
+    # Without this the server starts nine processes for jobs that nobody here has.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    try:
+        with running(command, folder, lambda: httpx.get(f"{url}/health").raise_for_status()):
+            yield url
+    finally:
+        del os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"]
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """Run Postgres in a folder of its own; yield an SQLAlchemy URL. It refuses root, so it gets a user."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        pytest.skip("no Postgres: install the Debian package postgresql")
+    user = "postgres" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="hki-postgres-") as made:
+        folder, port = Path(made), two_free_ports()
+        if user is not None:
+            shutil.chown(folder, user)
+        init = [str(programs[-1] / "initdb"), "-D", made + "/data", "-U", "hki", "-A", "trust"]
+        subprocess.run(init, check=True, user=user, cwd=made, stdout=subprocess.DEVNULL)
+        command = [str(programs[-1] / "postgres"), "-D", made + "/data", "-h", "127.0.0.1"]
+        command += ["-p", str(port), "-k", made, "-F"]
+        url = f"postgresql+psycopg://hki@127.0.0.1:{port}/postgres"
+        with running(command, folder, lambda: _select_one(url), user=user):
+            yield url
+
+
+def _select_one(url: str) -> None:
+    import psycopg
+
+    psycopg.connect(url.replace("+psycopg", ""), connect_timeout=2).close()
 
 
 def _write_probe(url: str) -> None:

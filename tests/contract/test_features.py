@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,9 +14,10 @@ import pytest
 from hki_ml.adapters.features_feast import PROJECT, FeastStore, _quiet
 from hki_ml.adapters.features_online import OnlineReader, RedisBytes, SqliteBytes, View
 from hki_ml.errors import NotFound, Unavailable
-from hki_ml.settings import FeatureSettings, Settings
+from hki_ml.settings import Settings
 from hki_ml.tables import FACT_CATEGORIES, FACT_NUMBERS, MARKET_TREND, PROPERTY_FACTS
 from hki_ml.wiring import connect
+from tests import servers
 from tests.conftest import ROOT, free_port
 
 NOW = datetime(2016, 6, 1, tzinfo=UTC)
@@ -61,37 +60,53 @@ TREND = pa.Table.from_pylist(
 
 @pytest.fixture(scope="module")
 def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("no redis-server on this machine: install the Debian package redis-server")
-    port = free_port()
-    folder = tmp_path_factory.mktemp("redis")
-    server = subprocess.Popen(
-        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-    )
-    time.sleep(0.5)
-    yield f"127.0.0.1:{port}"
-    server.kill()
-    server.wait()
+    with servers.redis(tmp_path_factory.mktemp("redis")) as address:
+        yield address
 
 
-@pytest.fixture(scope="module", params=["sqlite", "redis"])
-def store(request, tmp_path_factory) -> FeastStore:
-    features = FeatureSettings(repository=ROOT / "features")
+@pytest.fixture(scope="module")
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.s3(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    with servers.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=["embedded", "redis", "s3", "postgres"])
+def store(request, tmp_path_factory) -> Iterator[FeastStore]:
+    sections: dict[str, object] = {"features": {"repository": ROOT / "features"}}
     if request.param == "redis":
-        address = request.getfixturevalue("redis_address")
-        features = features.model_copy(update={"redis_url": address})
+        sections["features"] |= {"redis_url": request.getfixturevalue("redis_address")}
+    if request.param == "postgres":
+        sections["features"] |= {"registry_url": request.getfixturevalue("postgres_url")}
+    if request.param == "s3":
+        sections["lake"] = {
+            "url": "s3://lake/features",
+            "s3_endpoint": request.getfixturevalue("s3_url"),
+            "s3_access_key": "test",
+            "s3_secret_key": "testtest",
+        }
     home = tmp_path_factory.mktemp("home")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("HKI_HOME", str(home))  # what the declarations in features/ read
-    backend = connect(Settings(home=home, features=features, _env_file=None))
-    backend.lake.append("property_facts", HOMES)
-    backend.lake.append("market_trend", TREND)
-    backend.features.apply()
-    backend.features.materialize(NOW + timedelta(seconds=1))
-    yield backend.features
-    patch.undo()
+    settings = Settings(home=home, **sections, _env_file=None)
+    with pytest.MonkeyPatch.context() as patch:
+        # What the declarations in features/ read.
+        patch.setenv("HKI_HOME", str(home))
+        if settings.lake.url is not None:
+            patch.setenv("HKI_LAKE__URL", settings.lake.url)
+        backend = connect(settings)
+        backend.lake.append("property_facts", HOMES)
+        backend.lake.append("market_trend", TREND)
+        backend.features.apply()
+        backend.features.materialize(NOW + timedelta(seconds=1))
+        yield backend.features
+        for name in ("write_engine", "read_engine"):  # Feast leaves its SQL connections open
+            engine = getattr(backend.features._feast().registry, name, None)
+            if engine is not None:
+                engine.dispose()
 
 
 def reader(store: FeastStore) -> OnlineReader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,19 @@ import pytest
 from hki_ml.adapters.registry_mlflow import MlflowRegistry
 from hki_ml.errors import NotFound, Unavailable
 from hki_ml.settings import RegistrySettings, Settings
+from tests import servers
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> MlflowRegistry:
-    return MlflowRegistry(Settings(home=tmp_path_factory.mktemp("home"), _env_file=None))
+@pytest.fixture(scope="module", params=["embedded", "server"])
+def registry(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowRegistry]:
+    home = tmp_path_factory.mktemp("home")
+    if request.param == "embedded":
+        yield MlflowRegistry(Settings(home=home, _env_file=None))
+        return
+    with servers.mlflow(home) as url:
+        yield MlflowRegistry(
+            Settings(home=home, registry=RegistrySettings(mlflow_url=url), _env_file=None)
+        )
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,17 @@ def test_a_suggested_mapping_reads_the_file_it_was_made_for(run: Run) -> None:
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
-    heavy = ("polars", "pandas", "pyarrow", "duckdb", "deltalake", "torch", "feast", "mlflow", "sklearn")
+    heavy = (
+        "polars",
+        "pandas",
+        "pyarrow",
+        "duckdb",
+        "deltalake",
+        "torch",
+        "feast",
+        "mlflow",
+        "sklearn",
+    )
     code = f"import sys, hki_ml.cli; print([m for m in {heavy!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -46,7 +46,10 @@ def test_an_import_over_kafka_into_s3_is_that_on_disk(tmp_path: Path) -> None:
         for settings in (embedded, remote):
             bus, lake = connect_bus(settings), open_lake(settings.lake, settings.lake_path)
             tallies = [Import(bus, lake, MAPPING, NOW).run(file) for _ in range(2)]
-            assert [(each.accepted, each.duplicates) for each in tallies] == [(5_000, 0), (0, 5_000)]
+            assert [(each.accepted, each.duplicates) for each in tallies] == [
+                (5_000, 0),
+                (0, 5_000),
+            ]
             seen.append(sorted(lake.read("sales")["sale_id"].to_pylist()))
         assert seen[0] == seen[1]
         assert not (tmp_path / "unused").exists()

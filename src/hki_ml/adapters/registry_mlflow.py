@@ -106,7 +106,7 @@ class MlflowRegistry:
         return _sqlite_versions(self._database, model)
 
     def download(self, version: ModelVersion, into: Path) -> Path:
-        """Return ``into``, now holding the version's files."""
+        """Return the folder, ``into`` or one in it, that now holds the version's files."""
         if version.location.startswith("file://"):
             source = Path(urllib.parse.urlparse(version.location).path)
             if not source.is_dir():
@@ -118,10 +118,12 @@ class MlflowRegistry:
         self._client()
         import mlflow
 
-        mlflow.artifacts.download_artifacts(
-            artifact_uri=version.location, dst_path=str(into), tracking_uri=self._url
+        into.mkdir(parents=True, exist_ok=True)
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=version.location, dst_path=str(into), tracking_uri=self._url
+            )
         )
-        return into
 
     def _client(self) -> Any:
         with warnings.catch_warnings():

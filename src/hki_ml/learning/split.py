@@ -1,4 +1,4 @@
-"""Splits in time; a random one only where there is no time, and then it says so."""
+"""Splits in time: what teaches lies strictly before what is tested."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which rows teach and which are tested; ``kind`` is ``"time"`` or ``"random"``."""
+    """Which rows teach and which are tested."""
 
     teach: BoolArray
     test: BoolArray
-    kind: str
 
 
 def split_in_time(
@@ -41,16 +40,4 @@ def split_in_time(
             f"expected rows before and from {cutoff:%Y-%m-%d}, got {int(teach.sum())} and "
             f"{int(test.sum())} between {times.min():%Y-%m-%d} and {times.max():%Y-%m-%d}"
         )
-    return Split(teach, test, "time")
-
-
-def pretend_times(rows: int, *, seed: int, start: pd.Timestamp, days: int = 365) -> pd.Series:
-    """Return a random moment for each row of a file without dates, so that a time split becomes a random one.
-
-    What follows from it is a random split and must be labelled so.
-
-    >>> list(pretend_times(2, seed=0, start=pd.Timestamp("2020-01-01")).dt.year)
-    [2020, 2020]
-    """
-    offset = np.random.default_rng(seed).integers(0, days, rows)
-    return pd.Series(start + pd.to_timedelta(offset, unit="D"))
+    return Split(teach, test)

@@ -26,6 +26,8 @@ class Trial:
     losses
         One row an example of the test period, with columns ``example_id``, ``happened_at`` and
         ``loss``: what two models are compared on, pair by pair.
+    judged
+        The model that was judged, for `Model.fit` to go on from; never saved.
     """
 
     cutoff: datetime
@@ -33,6 +35,7 @@ class Trial:
     figures: Mapping[str, float]
     report: Mapping[str, object]
     losses: pd.DataFrame
+    judged: Any = None
 
 
 class Report(Protocol):
@@ -54,8 +57,20 @@ class Model(Protocol):
         """Return one row an example: entity key, ``event_timestamp`` and what the label is made of."""
         ...
 
-    def fit(self, frame: pd.DataFrame, *, as_of: datetime, seed: int, threads: int) -> Any:
-        """Return a model trained on the spine's rows with features, as far as known at ``as_of``."""
+    def fit(
+        self,
+        frame: pd.DataFrame,
+        *,
+        as_of: datetime,
+        seed: int,
+        threads: int,
+        trial: Trial | None = None,
+    ) -> Any:
+        """Return a model trained on the spine's rows with features, as far as known at ``as_of``.
+
+        A trial on the same rows may spare work: how its model did on what came later is what a
+        final model has to be calibrated by.
+        """
         ...
 
     def backtest(

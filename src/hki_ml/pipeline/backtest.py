@@ -111,8 +111,9 @@ def with_synthetic_dates(frame: pd.DataFrame, *, seed: int) -> tuple[pd.DataFram
     days = np.sort(chance.integers(0, SYNTHETIC_DAYS, len(frame)))
     first_test = int(len(frame) * (1 - RANDOM_TEST_SHARE))
     days[first_test:] += 1  # the first test day is nobody's training day
-    sold_at = [SYNTHETIC_START + timedelta(days=int(day)) for day in days]
+    first_day = int(days[min(first_test, len(days) - 1)])
+    moments = np.datetime64(SYNTHETIC_START.replace(tzinfo=None), "us") + days.astype("m8[D]")
     mixed = frame.iloc[order].reset_index(drop=True)
-    mixed = mixed.assign(sold_at=np.array(sold_at, dtype="datetime64[us]"))
+    mixed = mixed.assign(sold_at=moments)
     mixed["sold_at"] = mixed["sold_at"].dt.tz_localize("UTC")
-    return mixed, sold_at[min(first_test, len(sold_at) - 1)]
+    return mixed, SYNTHETIC_START + timedelta(days=first_day)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hki_ml.learning.encoding import keys
 from hki_ml.learning.intervals import Outcomes
@@ -20,6 +19,11 @@ from hki_ml.models.valuation.market import month_number
 
 _MONTH = 30.4375
 _FLOOR = 0.01  # log; below one percent an error is noise of the price itself
+# Few homes are this much dearer (log) than an ordinary one, yet they make most of the bias over price:
+# to stretch them alone costs the others nothing. The dearest of all are too few to be stretched on.
+_DEAR = 0.5
+_STRETCHED = 0.5
+_MOST_STRETCH = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class Blend:
     offsets
         Added to each member (log price): what it missed on later sales, shrunk.
     pivot, stretch
-        Values are stretched around ``pivot`` above the market's level at the time, so that dear homes
-        are not valued too low and cheap ones too high (vertical equity, IAAO 2013 section 5.6).
+        What lies from ``pivot`` to half a log further above the market's level at the time is
+        stretched, so that dear homes are not valued too low (vertical equity, IAAO 2013 section 5.6).
     """
 
     weights: FloatArray
@@ -47,12 +51,15 @@ class Blend:
         out = base.copy()
         for j in range(len(self.weights)):
             out += self.weights[j] * (members[:, j] + self.offsets[j])
-        return out + self.stretch * (out - level - self.pivot)
+        return out + self.stretch * _above(out - level, self.pivot)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Later sales as the core saw them before they came: rows of the book, base, members, spread inputs."""
+    """Later sales as the core saw them before they came: rows of the book, base, members, spread inputs.
+
+    ``comparables`` is what they say together, ``alike`` how many there are.
+    """
 
     rows: IntArray
     base: FloatArray
@@ -60,6 +67,7 @@ class Seen:
     level: FloatArray
     inputs: FloatArray
     comparables: FloatArray
+    alike: IntArray
 
     def take(self, order: IntArray) -> Seen:
         """Return what was seen of the sales at ``order``."""
@@ -72,10 +80,14 @@ class Seen:
 
 
 def spread_inputs(view: View, members: FloatArray) -> FloatArray:
-    """Return what tells how far off a value may be: features, disagreement of members, price level."""
-    middle = members.mean(axis=1)
-    apart = np.sqrt(((members - middle[:, None]) ** 2).mean(axis=1))
-    return np.column_stack([view.table, apart, view.base + middle])
+    """Return what tells how far off a value may be: features, disagreement of members, price level.
+
+    The forest has no say in it, so that it need not be asked where it has no weight.
+    """
+    boosted, network = members[:, 0], members[:, 2]
+    return np.column_stack([
+        view.table, 0.5 * np.abs(boosted - network), view.base + 0.5 * (boosted + network),
+    ])  # fmt: skip
 
 
 def see(core: Core, homes: Homes, rows: IntArray, *, before: IntArray) -> Seen:
@@ -84,7 +96,13 @@ def see(core: Core, homes: Homes, rows: IntArray, *, before: IntArray) -> Seen:
     members = core.ensemble.members(view)
     said = view.table[:, view.names.index("alike_mean")]
     return Seen(
-        rows, view.base, members, view.level, spread_inputs(view, members), np.nan_to_num(said)
+        rows,
+        view.base,
+        members,
+        view.level,
+        spread_inputs(view, members),
+        np.nan_to_num(said),
+        (view.found.rows >= 0).sum(axis=1),
     )
 
 
@@ -123,22 +141,27 @@ def fit_blend(seen: Seen, truth: FloatArray) -> Blend:
     weights = fit_weights(seen.members + offsets, truth - seen.base)
     # What all members missed is where the market went since; half of it may come again.
     offsets = offsets - 0.5 * float(weights @ offsets)
-    pivot = float(np.median(truth - seen.level))
+    pivot = float(np.median(truth - seen.level)) + _DEAR
     plain = Blend(weights, offsets, pivot, 0.0)
     value = plain.log_value(seen.base, seen.members, seen.level)
-    stretch = _stretch(value, value - seen.level - pivot, truth)
+    stretch = _stretch(value, _above(value - seen.level, pivot), truth)
     return Blend(weights, offsets, pivot, stretch * len(truth) / (len(truth) + 500.0))
 
 
+def _above(height: FloatArray, pivot: float) -> FloatArray:
+    """Return the part of each height (log, over the market's level) that is stretched."""
+    return np.clip(height - pivot, 0.0, _STRETCHED)
+
+
 def _stretch(value: FloatArray, above: FloatArray, truth: FloatArray) -> float:
-    """Return the least stretch up to 0.1 that leaves a price-related bias of at most a hundredth.
+    """Return the least stretch up to `_MOST_STRETCH` that leaves a price-related bias of at most a hundredth.
 
     Not zero: the last of the bias is bought with more error than it is worth.
     """
-    for tried in np.linspace(0.0, 0.1, 41):
+    for tried in np.linspace(0.0, _MOST_STRETCH, 41):
         if prb(np.exp(truth), np.exp(value + tried * above)) >= -0.01:
             return float(tried)
-    return 0.1
+    return _MOST_STRETCH
 
 
 def fit_spread(inputs: FloatArray, error: FloatArray, *, seed: int, threads: int) -> PackedTrees:
@@ -232,8 +255,3 @@ def last_stretch(day: IntArray) -> int:
     latest = int(ordered[int(len(day) * 0.95)])
     earliest = int(ordered[int(len(day) * 0.65)])
     return int(np.clip(wanted, earliest, latest))
-
-
-def is_judged(day: IntArray, cut: int) -> NDArray[np.bool_]:
-    """Return which sales are kept back for calibration."""
-    return day >= cut

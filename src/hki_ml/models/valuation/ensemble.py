@@ -23,7 +23,7 @@ class Effort:
     """How much work training may take; the defaults meet the time limits on two cores."""
 
     boosting_rounds: int = 700
-    forest_trees: int = 60
+    forest_trees: int = 30
     network_rows: int = 800_000
     networks: int = 2
     threads: int = 1
@@ -47,18 +47,18 @@ class Ensemble:
     booster_text: str
     reference: Reference
 
-    def members(self, view: View) -> FloatArray:
-        """Return each member's correction, shape ``(n, 3)`` in the order of `MEMBERS`."""
+    def members(self, view: View, *, weights: FloatArray | None = None) -> FloatArray:
+        """Return each member's correction, shape ``(n, 3)`` in the order of `MEMBERS`.
+
+        A forest that the ``weights`` leave out is not asked; its correction is then 0.
+        """
         net = np.zeros(len(view))
         for network in self.networks:
             net += network.predict(view)
-        return np.column_stack(
-            [
-                self.boosted.predict(view.table),
-                self.forest.predict(view.table),
-                net / len(self.networks),
-            ]
-        )
+        boosted, forest = self.boosted.predict(view.table), np.zeros(len(view))
+        if weights is None or weights[MEMBERS.index("forest")] > 0:
+            forest = self.forest.predict(view.table)
+        return np.column_stack([boosted, forest, net / len(self.networks)])
 
 
 def boosting_parameters(rows: int, seed: int, threads: int) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def fit_forest(table: FloatArray, target: FloatArray, *, seed: int, effort: Effo
 
     limit = 3 * 1.4826 * float(np.median(np.abs(target)))
     forest = RandomForestRegressor(
-        effort.forest_trees, min_samples_leaf=4, max_features=0.33, max_samples=0.5,
+        effort.forest_trees, min_samples_leaf=4, max_features=0.33, max_samples=0.35,
         n_jobs=effort.threads, random_state=seed,
     )  # fmt: skip
     rows = slice(-_FOREST_ROWS, None)

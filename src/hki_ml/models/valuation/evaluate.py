@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,33 +17,25 @@ from numpy.typing import NDArray
 from hki_ml.errors import NotEnoughData
 from hki_ml.learning.intervals import LEVELS, weighted_quantile
 from hki_ml.learning.split import split_in_time
-from hki_ml.metrics import ratio
-from hki_ml.metrics.interval import Measure, bootstrap, coverage, median_width, share_interval
 from hki_ml.metrics.table import Figure, Row, Table
 from hki_ml.models.valuation.calibration import Calibration, Seen, frozen
 from hki_ml.models.valuation.challengers import boosting_alone
 from hki_ml.models.valuation.core import SaleBook
 from hki_ml.models.valuation.ensemble import Effort
 from hki_ml.models.valuation.homes import FloatArray
+from hki_ml.models.valuation.judging import (
+    MEASURES,
+    Judged,
+    area_rows,
+    full_row,
+    has_estimate,
+    tier_rows,
+)
 from hki_ml.models.valuation.predict import Valuer, follow, reach_of
 from hki_ml.models.valuation.train import train
 
 BoolArray = NDArray[np.bool_]
 REGIMES = ("as_known", "strict")
-MEASURES: Mapping[str, Measure] = {
-    "MAPE": ratio.mape,
-    "MdAPE": ratio.mdape,
-    "PPE5": lambda p, v: ratio.ppe(p, v, within=0.05),
-    "PPE10": ratio.ppe,
-    "PPE20": lambda p, v: ratio.ppe(p, v, within=0.20),
-    "R2": ratio.r2,
-    "FSD": ratio.fsd,
-    "COD": ratio.cod,
-    "PRD": ratio.prd,
-    "PRB": ratio.prb,
-}
-SHORT = ("MAPE", "MdAPE", "PPE10", "COD")
-FEWEST_IN_AREA = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +62,17 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Test sales with what was said of them: price, value and half widths (log) by level."""
-
-    price: FloatArray
-    value: FloatArray
-    reach: FloatArray
-    area: NDArray[np.object_]
-
-    def take(self, rows: BoolArray) -> Judged:
-        """Return the sales at ``rows``."""
-        return Judged(self.price[rows], self.value[rows], self.reach[rows], self.area[rows])
-
-
-@dataclass(frozen=True, slots=True)
 class Backtest:
     """The result; ``str`` prints it, `as_json` keeps it.
 
-    ``predictions`` has a row a measured sale: what was said of it by what was known at its time.
+    ``valuer`` is what was judged; ``predictions`` has a row a measured sale: what was said of it by
+    what was known at its time.
     """
 
     tables: tuple[Table, ...]
     seconds: float
     peak_memory_gb: float
-    note: Mapping[str, object]
+    valuer: Valuer
     predictions: pd.DataFrame
 
     def row(self, title: str, name: str) -> Row:
@@ -113,7 +91,7 @@ class Backtest:
             **{table.title: table.as_json() for table in self.tables},
             "train_seconds": self.seconds,
             "peak_memory_gb": self.peak_memory_gb,
-            "note": dict(self.note),
+            "note": dict(self.valuer.note),
         }
 
 
@@ -155,12 +133,10 @@ def backtest(
         )
         tables.append(_side_by_side(name, valuer, later, measured, seen=seen, alone=alone))
     said = _predictions(valuer, later, *regimes["as_known"])[measured]
-    return Backtest(tuple(tables), seconds, memory, valuer.note, said.reset_index(drop=True))
+    return Backtest(tuple(tables), seconds, memory, valuer, said.reset_index(drop=True))
 
 
-def _predictions(
-    valuer: Valuer, later: SaleBook, seen: Seen, reach: FloatArray
-) -> pd.DataFrame:
+def _predictions(valuer: Valuer, later: SaleBook, seen: Seen, reach: FloatArray) -> pd.DataFrame:
     value = np.exp(_log_value(valuer.calibration, seen))
     columns = {
         "sale_id": later.sale_id.astype(str),
@@ -214,49 +190,22 @@ def _regime_tables(
 ) -> list[Table]:  # fmt: skip
     said = Judged(
         np.exp(later.log_price), np.exp(_log_value(valuer.calibration, seen)), reach,
-        later.homes.category("area"),
+        later.homes.category("area"), has_estimate(reach, seen.alike),
     ).take(measured)  # fmt: skip
-    overall = Row("all", len(said.price), {**_with_intervals(said, seed), **_coverage(said)})
+    overall = full_row("all", said, seed=seed)
     split = _split_conformal(valuer.calibration)
     overall.figures.update(
         {f"width{round(100 * level)} split": Figure(w) for level, w in split.items()}
     )
-    tables = [Table(f"overall, {name}", [overall])]
-    labels = np.array(["" if a is None else str(a) for a in said.area])
-    areas = [
-        (str(a), labels == a) for a in np.unique(labels) if (labels == a).sum() >= FEWEST_IN_AREA
-    ]
-    if areas:
-        tables.append(Table(f"by area, {name}", [_row(a, said.take(r)) for a, r in areas]))
-    edges = np.quantile(said.value, np.linspace(0, 1, 6))
-    tier = np.clip(np.searchsorted(edges, said.value, side="right") - 1, 0, 4)
-    rows = [_row(f"tier {t + 1}", said.take(tier == t)) for t in range(5) if (tier == t).any()]
-    tables.append(Table(f"by price tier, {name}", rows))
+    rows = [overall]
+    if said.hit.any():
+        rows.append(full_row("with an estimate", said.take(said.hit), seed=seed))
+    tables = [Table(f"overall, {name}", rows)]
+    by_area = area_rows(said)
+    if by_area:
+        tables.append(Table(f"by area, {name}", by_area))
+    tables.append(Table(f"by price tier, {name}", tier_rows(said)))
     return tables
-
-
-def _row(name: str, said: Judged) -> Row:
-    figures = {k: Figure(MEASURES[k](said.price, said.value)) for k in SHORT}
-    return Row(name, len(said.price), {**figures, **_coverage(said)})
-
-
-def _with_intervals(said: Judged, seed: int) -> dict[str, Figure]:
-    out: dict[str, Figure] = {}
-    for name, measure in MEASURES.items():
-        low, high = bootstrap(measure, said.price, said.value, seed=seed)
-        out[name] = Figure(measure(said.price, said.value), low, high)
-    return out
-
-
-def _coverage(said: Judged) -> dict[str, Figure]:
-    out: dict[str, Figure] = {}
-    for j, level in enumerate(LEVELS):
-        low, high = said.value * np.exp(-said.reach[:, j]), said.value * np.exp(said.reach[:, j])
-        share = coverage(said.price, low, high)
-        name = round(100 * level)
-        out[f"cover{name}"] = Figure(share, *share_interval(share, len(said.price)))
-        out[f"width{name}"] = Figure(median_width(said.value, low, high))
-    return out
 
 
 def _split_conformal(calibration: Calibration) -> dict[float, float]:

@@ -71,8 +71,8 @@ def drivers(
     Exact Shapley values over the groups; they sum to the subject's value less the typical one's.
     """
     switched = switch(valuer, view, coalitions(len(GROUPS)))
-    members = valuer.core.ensemble.members(switched)
     blend = valuer.calibration.blend
+    members = valuer.core.ensemble.members(switched, weights=blend.weights)
     worth = np.exp(blend.log_value(switched.base, members, switched.level))
     found = [
         Driver(

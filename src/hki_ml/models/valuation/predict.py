@@ -74,7 +74,7 @@ class Valuer:
 
     def value_seen(self, view: View, homes: Homes) -> Values:
         """Value homes already seen; for what-if questions on many variations of one view."""
-        members = self.core.ensemble.members(view)
+        members = self.core.ensemble.members(view, weights=self.calibration.blend.weights)
         inputs = spread_inputs(view, members)
         return Values(
             self.calibration.blend.log_value(view.base, members, view.level),

@@ -39,10 +39,18 @@ def spine(tables: Mapping[str, pa.Table]) -> pd.DataFrame:
     return sales.assign(event_timestamp=sales["sold_at"])
 
 
-def fit(frame: pd.DataFrame, *, as_of: datetime, seed: int, threads: int) -> Valuer:
-    """Return a valuer trained on the sales before ``as_of``."""
-    effort = Effort(threads=threads)
-    return train(canonical(frame), as_of=pd.Timestamp(as_of), seed=seed, effort=effort)
+def fit(
+    frame: pd.DataFrame, *, as_of: datetime, seed: int, threads: int, trial: Trial | None = None
+) -> Valuer:
+    """Return a valuer trained on the sales before ``as_of``, calibrated by a trial's if there is one."""
+    judged = None if trial is None else trial.judged
+    return train(
+        canonical(frame),
+        as_of=pd.Timestamp(as_of),
+        seed=seed,
+        effort=Effort(threads=threads),
+        first=judged.core if isinstance(judged, Valuer) else None,
+    )
 
 
 def backtest(
@@ -74,6 +82,7 @@ def trial(frame: pd.DataFrame, *, seed: int, threads: int) -> Trial:
         figures={name.lower(): figure.value for name, figure in overall.figures.items()},
         report=found.as_json(),
         losses=_losses(found.predictions),
+        judged=found.valuer,
     )
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from hki_ml.errors import NotEnoughData
 from hki_ml.learning.intervals import learn_widths
-from hki_ml.models.valuation.calibration import calibrate, is_judged, last_stretch
-from hki_ml.models.valuation.core import SaleBook, fit_core
+from hki_ml.models.valuation.calibration import calibrate, last_stretch
+from hki_ml.models.valuation.core import Core, SaleBook, fit_core
 from hki_ml.models.valuation.ensemble import MEMBERS, Effort
 from hki_ml.models.valuation.homes import day_number
 from hki_ml.models.valuation.labels import screen
@@ -20,12 +20,18 @@ FEWEST_SALES = 200
 
 
 def train(
-    sales: pd.DataFrame, *, as_of: pd.Timestamp, seed: int = 0, effort: Effort | None = None
+    sales: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    seed: int = 0,
+    effort: Effort | None = None,
+    first: Core | None = None,
 ) -> Valuer:
     """Train on sales strictly before ``as_of`` (canonical sale frame).
 
     The latest stretch calibrates a first model that has not seen it; the final model learns from
-    all sales and keeps that calibration. Same sales and seed, same valuer.
+    all sales and keeps that calibration. Same sales and seed, same valuer. ``first`` is a core that
+    was learned from the earlier of these sales already, if there is one.
 
     Raises
     ------
@@ -40,11 +46,12 @@ def train(
             f"got {len(screened.kept)} of {len(sales)}"
         )
     book = SaleBook.of(screened.kept)
-    cut = last_stretch(book.homes.day)
-    held = is_judged(book.homes.day, cut)
+    cut = last_stretch(book.homes.day) if first is None else first.evidence.until
+    held = book.homes.day >= cut
     if held.all():
         raise NotEnoughData("expected sales of at least two different days, got one")
-    first = fit_core(book.take(~held), seed=seed, effort=_lighter(effort))
+    if first is None:
+        first = fit_core(book.take(~held), seed=seed, effort=_lighter(effort))
     calibration = calibrate(first, book.take(held), seed=seed, threads=effort.threads)
     core = fit_core(book, seed=seed, effort=effort)
     reasons = screened.quarantined["reason"].value_counts().sort_index()

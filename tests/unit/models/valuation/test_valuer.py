@@ -103,6 +103,21 @@ def test_the_same_sales_and_seed_give_the_same_bytes(
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
 
 
+def test_a_model_that_was_judged_already_is_what_the_final_one_is_calibrated_by(
+    sales: pd.DataFrame, tmp_path: Path
+) -> None:
+    cutoff, end = pd.Timestamp("2021-06-01"), pd.Timestamp("2022-01-01")
+    judged = backtest(sales, Terms(cutoff, seed=3), effort=QUICK).valuer
+    for name in ("a", "b"):
+        made = train(sales, as_of=end, seed=3, effort=QUICK, first=judged.core)
+        save(made, tmp_path / name)
+    assert made.calibration.outcomes.day.min() >= judged.core.evidence.until
+    assert len(made.calibration.outcomes) == (sales.sold_at >= cutoff).sum()
+    assert made.core.evidence.until > judged.core.evidence.until
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+
+
 def test_what_is_loaded_says_what_was_saved(
     valuer: Valuer, homes: pd.DataFrame, tmp_path: Path
 ) -> None:
