@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hki_ml.models.valuation.answer import (
@@ -80,9 +81,10 @@ def _comparables(
     factors = [line.factor for line in max((s.adjustments for s in sales), key=len, default=())]
     named = {line.factor for sale in sales for line in sale.adjustments}
     factors += sorted(named.difference(factors))
-    mine = [to_wire(of_factor(factor, home)) for factor in factors]
+    lines = {factor: to_wire(of_factor(factor, home)) for factor in factors}
+    placed = home.get("latitude") is not None and home.get("longitude") is not None
     return [
-        _comparable(rank, sale, dict(zip(factors, mine, strict=True)))
+        _comparable(rank, sale if placed else replace(sale, distance_km=None), lines)
         for rank, sale in enumerate(sales, start=1)
     ]
 
