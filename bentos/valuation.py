@@ -53,9 +53,9 @@ class ValuationRunner:
     @staticmethod
     def load(folder: Path, version: str) -> ValuationModel:
         """Return the version in the folder, warmed."""
-        from hki_ml.serving.room import load_valuation
+        from hki_ml.models.valuation.appraiser import load
 
-        return load_valuation(folder, version)
+        return load(folder, version)
 
     def load_settled(self, folder: Path, version: str) -> ValuationModel:
         """Return the version in the folder, out of the garbage collector's way."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hki_ml.models.valuation.answer import FactValue
-from hki_ml.serving.model import KnownFact
+from hki_ml.models.valuation.answer import FactValue, KnownFact
 
 UNKNOWN = "the model does not look at it"
 NO_NUMBER = "expected a number"

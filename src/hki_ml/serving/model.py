@@ -11,22 +11,9 @@ from hki_ml.models.valuation.answer import (
     ComparableChoice,
     FactValue,
     InvestmentTerms,
+    KnownFact,
     Valuation,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class KnownFact:
-    """A fact that the model looks at, with what it saw of it in training.
-
-    ``low`` and ``high`` are the 1st and 99th percentile of a number; ``categories`` the most frequent
-    values of a category, most frequent first.
-    """
-
-    name: str
-    low: float | None = None
-    high: float | None = None
-    categories: tuple[str, ...] = ()
 
 
 class ValuationModel(Protocol):

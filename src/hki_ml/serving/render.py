@@ -41,7 +41,8 @@ def valuation(answer: Valuation, home: Mapping[str, FactValue]) -> dict[str, Any
         "intervals": None if silent else {k: _range(v) for k, v in answer.intervals.items()},
         "fsd": None if silent else _share(answer.fsd),
         "confidence": None if silent else _share(answer.confidence),
-        "comparables": _comparables(answer.comparables, home),
+        "assumedFacts": to_wire(answer.assumed),
+        "comparables": _comparables(answer.comparables, {**home, **answer.assumed}),
         "typicalValue": base,
         "valueDrivers": []
         if base is None or total is None

@@ -120,13 +120,18 @@ class ValuationData(Shape):
     estimated_value: int | None
     intervals: dict[Literal["p68", "p80", "p95"], Range] | None
     fsd: float | None = Field(description="half the 68 % interval as a share of the value")
-    confidence: float | None = Field(description="0 to 1")
+    confidence: float | None = Field(
+        description="probability that the price lies within 10 % of the value"
+    )
     comparables: list[ComparableSale]
     typical_value: int | None
     value_drivers: list[ValueDriver]
     investment: InvestmentFigures | None
     no_estimate: NoEstimate | None
     facts: Facts = Field(description="the home as it was valued")
+    assumed_facts: Facts = Field(
+        description="not given, so taken as typical of the area; the intervals are wider for it"
+    )
     overridden_facts: list[OverriddenFact]
     ignored_facts: list[IgnoredFact]
     model_version: str

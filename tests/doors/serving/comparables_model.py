@@ -24,9 +24,9 @@ from hki_ml.models.valuation.answer import (
     Interval,
     Investment,
     InvestmentTerms,
+    KnownFact,
     Valuation,
 )
-from hki_ml.serving.model import KnownFact
 
 RATES = {"living_sqft": 120.0, "quality_grade": 38_000.0, "bathrooms": 9_000.0, "year_built": 350.0}
 SHOWN = [

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from hki_ml.models.valuation.answer import KnownFact
 from hki_ml.serving.known_facts import NO_NUMBER, NO_TEXT, UNKNOWN, split
-from hki_ml.serving.model import KnownFact
 
 KNOWN = [KnownFact("area", categories=("6",)), KnownFact("extra_age", low=0.0, high=9.0)]
 

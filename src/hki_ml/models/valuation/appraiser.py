@@ -67,6 +67,10 @@ class Appraiser:
         return EPOCH + timedelta(days=self.valuer.core.evidence.until)
 
     @property
+    def _first_day(self) -> int:
+        return int(self.valuer.core.book.homes.day[0])
+
+    @property
     def known_facts(self) -> tuple[KnownFact, ...]:
         """The facts that the model looks at."""
         return self.reference.known_facts
@@ -91,6 +95,11 @@ class Appraiser:
         """
         check_terms(terms)
         day = (as_of - EPOCH).days
+        if _month_start(day) <= self._first_day:
+            first = (EPOCH + timedelta(days=self._first_day)).date()
+            return Valuation(
+                as_of, (f"no sale is known before that month; the first is of {first}",)
+            )
         known = self._as_known(day)
         area = home.get("area")
         typical = self.reference.typical_of(area if isinstance(area, str) else None)
@@ -124,9 +133,7 @@ class Appraiser:
         """Return the valuer with the market as known at the start of the day's month."""
         if day >= self.valuer.core.evidence.until:
             return self.valuer
-        month = int(
-            np.datetime64(day, "D").astype("datetime64[M]").astype("datetime64[D]").astype(int)
-        )
+        month = _month_start(day)
         if month not in self._past:
             while len(self._past) >= REMEMBERED_MONTHS:
                 self._past.pop(next(iter(self._past)))
@@ -164,9 +171,8 @@ class Appraiser:
             )
         nearest = self._nearest_km(asked)
         if nearest is not None and nearest > FARTHEST_KM:
-            reasons.append(
-                f"the nearest known sale is {nearest:.0f} km away, more than {FARTHEST_KM:.0f}"
-            )
+            away = "hundreds of" if np.isinf(nearest) else f"{nearest:.0f}"
+            reasons.append(f"the nearest known sale is {away} km away, more than {FARTHEST_KM:.0f}")
         return reasons
 
     def _nearest_km(self, asked: Subject) -> float | None:
@@ -175,7 +181,7 @@ class Appraiser:
             return None
         here = evidence.geography.plane(asked.homes)[0]
         if np.isnan(here[0]):
-            return float("inf")
+            return np.inf
         beside = asked.said.view.found.rows[0]
         for rows in (beside[beside >= 0], np.arange(len(evidence))):
             near = np.sqrt(((evidence.place[rows] - here) ** 2).sum(axis=1).min(initial=np.inf))
@@ -219,13 +225,22 @@ def load(folder: Path, version: str) -> Appraiser:
         If a file is not what the manifest says.
     """
     appraiser = Appraiser.of(artifact.load(folder), version=version)
-    appraiser.answer(
+    home, choice, terms = (
         appraiser.reference.typical_of(None),
-        as_of=appraiser.latest,
-        choice=ComparableChoice(),
-        terms=InvestmentTerms(),
+        ComparableChoice(),
+        InvestmentTerms(),
     )
+    for as_of in (
+        appraiser.latest,
+        appraiser.latest - timedelta(days=1),
+    ):  # now, and the past's way
+        appraiser.answer(home, as_of=as_of, choice=choice, terms=terms)
     return appraiser
+
+
+def _month_start(day: int) -> int:
+    """Return the first day of a day's month; both count from 1970-01-01."""
+    return int(np.datetime64(day, "D").astype("datetime64[M]").astype("datetime64[D]").astype(int))
 
 
 def _unsure(said: Values, doubt: float) -> Values:

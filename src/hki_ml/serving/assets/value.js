@@ -24,6 +24,8 @@ function notes(data) {
   if (data.overriddenFacts.length) {
     said.push("What if: " + data.overriddenFacts.map((o) => `${words(o.fact).toLowerCase()} ${shown(o.fact, o.was)} → ${shown(o.fact, o.now)}`).join(", ") + ".");
   }
+  const assumed = Object.entries({ ...data.assumedFacts, ...(data.assumedFacts.extra || {}) }).filter(([fact]) => fact !== "extra");
+  if (assumed.length) said.push("Not given, so taken as typical of the area, which widens the intervals: " + assumed.map(([fact, value]) => `${words(fact).toLowerCase()} ${shown(fact, value)}`).join(", ") + ".");
   if (data.ignoredFacts.length) said.push(`This model does not look at: ${data.ignoredFacts.map((fact) => words(fact.fact).toLowerCase()).join(", ")}.`);
   return said.join(" ");
 }
