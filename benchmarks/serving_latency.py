@@ -8,7 +8,9 @@ after the other in the same run, round by round, because only their ratio travel
 
 The services of ``tests/doors/serving`` answer, with a plain comparables model on King County sales: that
 measures the doors. With ``--artifact`` (a folder that the valuation room saved, of the same sales) the room
-itself answers, through the front door. With ``--home`` (an HKI_HOME with a champion) the real service does.
+itself answers, through the front door. With ``--home`` (an HKI_HOME with a champion) the real service does,
+first with every home asked for once, so that no answer can come from memory; then with 100 homes asked for
+again and again.
 """
 
 from __future__ import annotations
@@ -142,11 +144,15 @@ def cpu_seconds(pid: int) -> float:
 
 
 def requests(port: int, homes: int) -> list[bytes]:
-    """Return whole requests for that many homes that the server knows, with the default answer."""
-    url = f"http://127.0.0.1:{port}/api/v1/ml/properties?limit={homes}"
-    with urllib.request.urlopen(url) as told:
-        ids = [home["propertyId"] for home in json.load(told)["data"]["homes"]]
-    return [_raw(json.dumps({"propertyId": i}).encode()) for i in ids]
+    """Return whole requests for up to that many homes that the server knows, with the default answer."""
+    ids: dict[str, None] = {}
+    for query in ("", *(f"{start:02d}" for start in range(100))):
+        url = f"http://127.0.0.1:{port}/api/v1/ml/properties?limit={min(homes, 100)}&query={query}"
+        with urllib.request.urlopen(url) as told:
+            ids |= {home["propertyId"]: None for home in json.load(told)["data"]["homes"]}
+        if len(ids) >= homes:
+            break
+    return [_raw(json.dumps({"propertyId": i}).encode()) for i in list(ids)[:homes]]
 
 
 def _raw(body: bytes) -> bytes:
@@ -163,12 +169,47 @@ def measure(
     """Return the latencies of one server, after a second of warm-up, and its CPU time a request."""
     folder = ROOT if service.startswith("bentos.") else DOORS
     with serving(service, home, folder) as (port, pid):
-        raws = raws or requests(port, 100)
-        asyncio.run(open_loop(port, raws, rate=args.rate, seconds=2))
-        before = cpu_seconds(pid)
-        latencies = asyncio.run(open_loop(port, raws, rate=args.rate, seconds=args.seconds))
-        used = (cpu_seconds(pid) - before) / len(latencies) * 1000
+        return _measured(port, pid, raws, args)
+
+
+def _measured(port: int, pid: int, raws: list[bytes], args: argparse.Namespace) -> dict[str, float]:
+    warm_up = round(2 * args.rate)
+    asyncio.run(open_loop(port, raws[-warm_up:], rate=args.rate, seconds=2))
+    before = cpu_seconds(pid)
+    latencies = asyncio.run(open_loop(port, raws, rate=args.rate, seconds=args.seconds))
+    used = (cpu_seconds(pid) - before) / len(latencies) * 1000
     return {**quantiles(latencies), "cpu_ms": round(used, 3), "n": len(latencies)}
+
+
+def measure_home(home: Path, args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Return the latencies of the real service: each home once, then the same homes again and again."""
+    wanted = round((args.seconds + 2) * args.rate)
+    with serving("bentos.service:HKI", home, ROOT) as (port, pid):
+        each = requests(port, wanted)
+        if len(each) < wanted:
+            raise ValueError(f"expected {wanted} homes, each to be asked once, got {len(each)}")
+        return {
+            "each home once": _measured(port, pid, each, args),
+            "100 homes again": _measured(port, pid, each[:100], args),
+        }
+
+
+def measure_doors(args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Return the latencies of the doors over the King County stores, ours first."""
+    ours = "kc_service:ROOM" if args.artifact else "kc_service:HKI"
+    stock = [] if args.artifact else ["kc_service:INLINE", "kc_service:STOCK"]
+    sys.path[:0] = [str(DOORS), str(ROOT / "src")]
+    from kc_stores import point, prepare
+
+    with tempfile.TemporaryDirectory() as made:
+        home = Path(made)
+        prepare(home)
+        if args.artifact:
+            shutil.copytree(args.artifact, home / "registry" / "room")
+            point(home, "room")
+        with serving(ours, home, DOORS) as (port, _):
+            raws = requests(port, 100)
+        return {service: measure(service, home, raws, args) for service in [ours, *stock]}
 
 
 def main() -> int:
@@ -180,25 +221,9 @@ def main() -> int:
     parser.add_argument("--artifact", type=Path, help="a saved valuation of the King County sales")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
-        home = args.home or Path(made)
-        ours = "bentos.service:HKI" if args.home else "kc_service:HKI"
-        if args.artifact:
-            ours = "kc_service:ROOM"
-        stock = ["kc_service:INLINE", "kc_service:STOCK"]
-        services = [ours] if args.home or args.artifact else [ours, *stock]
-        raws: list[bytes] = []
-        if not args.home:
-            sys.path[:0] = [str(DOORS), str(ROOT / "src")]
-            from kc_stores import point, prepare
-
-            prepare(home)
-            if args.artifact:
-                shutil.copytree(args.artifact, home / "registry" / "room")
-                point(home, "room")
-            with serving(ours, home, DOORS) as (port, _):
-                raws = requests(port, 100)
-        found = {service: measure(service, home, raws, args) for service in services}
+    found = measure_home(args.home, args) if args.home else measure_doors(args)
+    ours = next(iter(found))
+    print(f"load {os.getloadavg()[0]:.2f} at the end, {os.cpu_count()} cores")
     print(f"{'service':24}" + "".join(f"{name:>10}" for name in found[ours]) + f"{'p95 ratio':>12}")
     for service, figures in found.items():
         ratio = figures["p95"] / found[ours]["p95"]

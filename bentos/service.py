@@ -112,7 +112,6 @@ class GatewayService:
 def _asking(runner: Any) -> tuple[Any, Any]:
     """Return how a question is put to the runner and how it is asked what it serves."""
     from bentos.remote import RemoteRunner, is_remote
-    from hki_ml.serving.batcher import TickBatcher
     from hki_ml.serving.valuations import describe
 
     if is_remote(runner):
@@ -122,7 +121,7 @@ def _asking(runner: Any) -> tuple[Any, Any]:
     async def describe_here() -> dict[str, Any] | None:
         return describe(runner.holder)
 
-    return TickBatcher(runner.answer_all).submit, describe_here
+    return runner.lanes.ask, describe_here
 
 
 HKI = bentoml.service(name="hki_ml", service_class=Door, **GATEWAY)(GatewayService)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ class ValuationRunner:
 
     def __init__(self) -> None:
         from hki_ml.serving.holder import ModelHolder
+        from hki_ml.serving.lanes import TwoLanes
+        from hki_ml.serving.remembered import RememberedAnswers
         from hki_ml.settings import load_settings
 
         configure()
@@ -31,9 +34,11 @@ class ValuationRunner:
         self.holder: ModelHolder[ValuationModel] = ModelHolder(
             "valuation",
             registry=self.registry(settings),
-            load=self.load,
+            load=self.load_settled,
             cache=settings.model_cache_path,
         )
+        self.remembered = RememberedAnswers()
+        self.lanes: TwoLanes[Question, Reply] = TwoLanes(self.answer_all, self.is_slow)
         self.holder.watch(settings.serving.reload_seconds)
 
     @staticmethod
@@ -52,18 +57,33 @@ class ValuationRunner:
 
         return load_valuation(folder, version)
 
+    def load_settled(self, folder: Path, version: str) -> ValuationModel:
+        """Return the version in the folder, out of the garbage collector's way."""
+        from hki_ml.serving.settled import settle
+
+        model = self.load(folder, version)
+        settle()
+        return model
+
     def answer_all(self, questions: Sequence[Question]) -> list[Reply]:
         """Return a reply to each question, in order."""
         from hki_ml.serving.valuations import answer_all
 
-        return answer_all(self.holder, questions)
+        return answer_all(self.holder, questions, self.remembered)
+
+    def is_slow(self, question: Question) -> bool:
+        """Tell whether a question belongs in the slow lane."""
+        from hki_ml.serving.valuations import is_slow
+
+        return is_slow(self.holder, question, self.remembered)
 
     @bentoml.api(batchable=True, max_batch_size=64)
     async def answer(self, questions: list[str]) -> list[str]:
         """Answer a batch that comes from another process: JSON texts in, JSON texts out."""
         from hki_ml.serving.valuations import question_from_text, reply_to_text
 
-        replies = self.answer_all([question_from_text(text) for text in questions])
+        asked = [question_from_text(text) for text in questions]
+        replies = await asyncio.gather(*(self.lanes.ask(question) for question in asked))
         return [reply_to_text(reply) for reply in replies]
 
     @bentoml.api
@@ -79,8 +99,9 @@ class ValuationRunner:
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Stop watching the registry."""
+        """Stop watching the registry, and end the slow lane."""
         self.holder.close()
+        self.lanes.close()
 
 
 Valuation = bentoml.service(name="valuation", service_class=Runner, workers=1, **CONNECTION)(

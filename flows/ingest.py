@@ -8,7 +8,7 @@ from prefect import flow
 
 from hki_ml.pipeline.ingest import Ingested
 from hki_ml.pipeline.ingest import ingest as run
-from hki_ml.pipeline.tabulate import tabulate_property_facts, tabulate_sales
+from hki_ml.pipeline.tabulate import tabulate_sales
 from hki_ml.settings import load_settings
 from hki_ml.wiring import connect
 
@@ -19,7 +19,6 @@ def ingest() -> Ingested:
     backend = connect(load_settings())
     done = run(backend.bus, backend.lake, ingested_at=datetime.now(UTC))
     tabulate_sales(backend.lake)
-    tabulate_property_facts(backend.lake)
     return done
 
 

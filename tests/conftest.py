@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let prometheus_client count over processes, which it decides when it is first imported."""
+    folder = tempfile.TemporaryDirectory(prefix="hki-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
+    config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture

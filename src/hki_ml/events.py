@@ -255,12 +255,14 @@ def uuid_texts(raw: bytes) -> list[str]:
     >>> uuid_texts(bytes(range(16)))
     ['00010203-0405-0607-0809-0a0b0c0d0e0f']
     """
-    digits = raw.hex()
-    return [
-        f"{digits[i : i + 8]}-{digits[i + 8 : i + 12]}-{digits[i + 12 : i + 16]}"
-        f"-{digits[i + 16 : i + 20]}-{digits[i + 20 : i + 32]}"
-        for i in range(0, len(digits), 32)
-    ]
+    import numpy as np
+
+    digits = np.frombuffer(raw.hex().encode(), np.uint8).reshape(-1, 32)
+    texts = np.full((len(digits), 36), ord("-"), np.uint8)
+    for start, end, at in ((0, 8, 0), (8, 12, 9), (12, 16, 14), (16, 20, 19), (20, 32, 24)):
+        texts[:, at : at + end - start] = digits[:, start:end]
+    together = texts.tobytes().decode()
+    return [together[i : i + 36] for i in range(0, len(together), 36)]
 
 
 def to_builtins(struct: msgspec.Struct) -> dict[str, Any]:

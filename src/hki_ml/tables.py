@@ -114,6 +114,16 @@ FEATURE_SERVICES = pa.schema(
 )
 """Which features a model reads, as last applied: what the online reader needs to know of Feast."""
 
+MATERIALIZED = pa.schema(
+    [
+        ("store", pa.string()),
+        ("view", pa.string()),
+        ("version", pa.int64()),
+        ("until", TIME),
+    ]
+)
+"""Which version of each feature table an online store holds, and up to which event time."""
+
 SCHEMAS: dict[str, pa.Schema] = {
     "events": EVENTS,
     "quarantine": QUARANTINE,
@@ -121,6 +131,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "property_facts": PROPERTY_FACTS,
     "market_trend": MARKET_TREND,
     "feature_services": FEATURE_SERVICES,
+    "materialized": MATERIALIZED,
 }
 
 

@@ -100,6 +100,25 @@ def test_writers_at_once_lose_nothing(bus: EventBus, tmp_path: Path) -> None:
     assert len(read_all(bus)) == 750
 
 
+def test_what_was_acknowledged_before_a_read_is_in_it(bus: EventBus) -> None:
+    acknowledged, stop = [0], threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            acknowledged[0] += bus.publish(events(20))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(8):
+            before = acknowledged[0]
+            assert len(read_all(bus)) >= before
+    finally:
+        stop.set()
+        writer.join()
+    assert len(read_all(bus)) == acknowledged[0]
+
+
 def only_segment(folder: Path) -> Path:
     (path,) = folder.glob("*.log")
     return path

@@ -185,6 +185,15 @@ def test_a_row_that_reaches_the_lake_late_still_reaches_the_online_store(store):
     assert row.values["living_sqft"] == 900.0
 
 
+def test_a_correction_at_the_same_moment_reaches_the_online_store(store):
+    at = NOW - timedelta(days=400)
+    corrected = [("b", at, {"bedrooms": 4.0, "area": "naïve ✓"})]
+    store._lake.append("property_facts", facts(corrected, created=NOW + timedelta(minutes=3)))
+    assert store.materialize(NOW + timedelta(minutes=4)) == 1
+    (row,) = reader(store).read("valuation", ["b"], now=NOW)
+    assert (row.values["bedrooms"], row.seen_at) == (4.0, at)
+
+
 def test_an_unknown_service_names_those_there_are(store):
     with pytest.raises(NotFound, match=r"market, valuation.*'lead'"):
         reader(store).read("lead", ["a"], now=NOW)

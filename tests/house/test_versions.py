@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 
 import pytest
@@ -49,6 +50,24 @@ def test_what_is_installed_is_what_is_pinned(name):
 def test_it_imports(module):
     # A process of its own: the frameworks' imports change warning filters and event loops.
     subprocess.run([sys.executable, "-W", "ignore", "-c", f"import {module}"], check=True)
+
+
+def plain(name: str) -> str:
+    """Return a distribution's name as it is compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared() -> set[str]:
+    """Return every distribution that pyproject.toml names, except ourselves."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    named = [re.match(r"[A-Za-z0-9._-]+", each) for group in groups for each in group]
+    return {plain(found[0]) for found in named if found} - {plain(project["name"])}
+
+
+def test_everything_that_pyproject_names_has_one_version():
+    assert declared() - {plain(name) for name in PINS} == set()
+    assert len(PINS) == len({plain(name) for name in PINS})
 
 
 def test_constraints_hold_versions_only():

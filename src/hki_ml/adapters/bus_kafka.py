@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -25,6 +26,22 @@ _POLL_RECORDS = 10_000
 _POLL_SECONDS = 0.05
 
 
+class _Answers:
+    """What the cluster said of each event of one call; callable as a delivery report."""
+
+    def __init__(self) -> None:
+        self.acknowledged = 0
+        self.failure: KafkaError | None = None
+        self._turn = threading.Lock()  # reports reach whichever thread polls the shared producer
+
+    def __call__(self, error: KafkaError | None, _: Any) -> None:
+        with self._turn:
+            if error is None:
+                self.acknowledged += 1
+            else:
+                self.failure = error
+
+
 class KafkaBus:
     """One topic of a Kafka cluster; a home's events share a partition, so they stay in order.
 
@@ -34,31 +51,28 @@ class KafkaBus:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._bootstrap, self._topic = bootstrap, topic
         self._producer: Producer | None = None
+        self._turn = threading.Lock()
 
     def publish(self, events: Iterable[tuple[str, bytes]]) -> int:
         """Return how many events every in-sync replica has."""
-        failures: list[KafkaError] = []
-
-        def delivered(error: KafkaError | None, _: Any) -> None:
-            if error is not None:
-                failures.append(error)
-
+        answers = _Answers()
         count = 0
         producer = self._connected()
         try:
             for key, value in events:
-                self._produce(producer, key, value, delivered)
+                self._produce(producer, key, value, answers)
                 count += 1
-            undelivered = producer.flush(ANSWER_SECONDS)
+            _await(producer, answers, count)
         except KafkaException as error:
             raise self._unavailable(error) from error
-        if failures or undelivered:
+        if answers.acknowledged != count:
             self._producer = None  # what is still queued must not be sent after we said it was not
             producer.purge()
-            raise self._unavailable(failures[0] if failures else f"{undelivered} events unanswered")
+            missing = f"{count - answers.acknowledged} of {count} events unanswered"
+            raise self._unavailable(answers.failure or missing)
         return count
 
-    def _produce(self, producer: Producer, key: str, value: bytes, delivered: Any) -> None:
+    def _produce(self, producer: Producer, key: str, value: bytes, delivered: _Answers) -> None:
         while True:
             try:
                 producer.produce(self._topic, value, key.encode(), on_delivery=delivered)
@@ -93,6 +107,7 @@ class KafkaBus:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",  # a gap in what is kept must be loud
+                "fetch.wait.max.ms": 50,  # the end of a partition is told when this is over
             }
         )
         try:
@@ -105,7 +120,7 @@ class KafkaBus:
     def _read(
         self, consumer: Consumer, offsets: Mapping[int, int], max_records: int
     ) -> Iterator[Batch]:
-        unfinished = set(self.partitions())
+        unfinished = {p: self._present_end(consumer, p) for p in self.partitions()}
         consumer.assign(
             [TopicPartition(self._topic, p, offsets.get(p, OFFSET_BEGINNING)) for p in unfinished]
         )
@@ -116,30 +131,47 @@ class KafkaBus:
             messages = consumer.consume(_POLL_RECORDS, _POLL_SECONDS)
             heard = time.monotonic() if messages else heard
             if time.monotonic() - heard > ANSWER_SECONDS:
-                raise self._unavailable("no answer to a read")
+                raise self._unavailable(f"no answer to a read of partitions {sorted(unfinished)}")
             for message in messages:
                 if message.error() is None:
                     yield from _collect(pending, message, max_records)
                 elif _is_end(message.error()):
-                    unfinished.discard(message.partition())
+                    self._finish(unfinished, consumer, message)
         for waiting in pending.values():
             if waiting:
                 yield _batch(waiting)
 
+    def _present_end(self, consumer: Consumer, partition: int) -> int:
+        where = TopicPartition(self._topic, partition)
+        return int(consumer.get_watermark_offsets(where, timeout=ANSWER_SECONDS)[1])
+
+    def _finish(self, unfinished: dict[int, int], consumer: Consumer, message: Any) -> None:
+        """Let a partition be finished only where all that say where it ends agree.
+
+        A follower that lags tells an end before the present one. A later message of the partition,
+        or its end told again, decides then.
+        """
+        partition = message.partition()
+        where = TopicPartition(self._topic, partition)
+        _, fetched = consumer.get_watermark_offsets(where, cached=True)
+        if message.offset() >= max(unfinished.get(partition, 0), fetched):
+            unfinished.pop(partition, None)
+
     def _connected(self) -> Producer:
-        if self._producer is None:
-            self._ensure_topic()
-            self._producer = Producer(
-                {
-                    "bootstrap.servers": self._bootstrap,
-                    "enable.idempotence": True,
-                    "acks": "all",
-                    "compression.type": "lz4",
-                    "linger.ms": 5,
-                    "delivery.timeout.ms": int(ANSWER_SECONDS * 1000),
-                }
-            )
-        return self._producer
+        with self._turn:  # threads that come at once share one producer
+            if self._producer is None:
+                self._ensure_topic()
+                self._producer = Producer(
+                    {
+                        "bootstrap.servers": self._bootstrap,
+                        "enable.idempotence": True,
+                        "acks": "all",
+                        "compression.type": "lz4",
+                        "linger.ms": 5,
+                        "delivery.timeout.ms": int(ANSWER_SECONDS * 1000),
+                    }
+                )
+            return self._producer
 
     def _ensure_topic(self) -> None:
         admin = AdminClient({"bootstrap.servers": self._bootstrap})
@@ -154,6 +186,16 @@ class KafkaBus:
 
     def _unavailable(self, reason: object) -> Unavailable:
         return Unavailable(f"Kafka at {self._bootstrap}, topic {self._topic}: {reason}")
+
+
+def _await(producer: Producer, answers: _Answers, count: int) -> None:
+    """Wait until every event was acknowledged, one failed or the time is over."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while answers.acknowledged < count and answers.failure is None:
+        # NOTE: an empty queue is no answer: another thread may be serving our reports just now.
+        producer.flush(0.1)
+        if time.monotonic() > deadline:
+            return
 
 
 def _is_end(error: KafkaError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sqlite3
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from hki_ml.adapters.features_online import OnlineReader, RedisBytes, SqliteBytes, View
+from hki_ml.adapters.materialized import Mark, Marks
 from hki_ml.errors import SettingsError
 from hki_ml.ports import Lake, OnlineRow
 from hki_ml.settings import Settings
-from hki_ml.tables import FEATURE_SERVICES
+from hki_ml.tables import FEATURE_SERVICES, table_address
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,31 +57,36 @@ class FeastStore:
 
         with _quiet(), contextlib.chdir(repository.parent), _import_path(repository.parent):
             found = parse_repo(repository)
+            for (
+                view
+            ) in found.feature_views:  # declared under the process's settings, applied under ours
+                view.batch_source.file_options.uri = table_address(self._settings, view.name)
             store.apply([*found.entities, *found.feature_views, *found.feature_services])
         self._lake.replace("feature_services", _services_table(store))
         self._reader = None
 
     def materialize(self, until: datetime) -> int:
-        """Bring the online store up to ``until`` and return how many feature rows were read.
+        """Bring the online store up to ``until`` and return how many feature rows were new to it.
 
-        Rows that reached the lake after the last run are found by their ``created`` time, so one
-        that is late by its own time is not passed over.
+        What is new is told by the versions of the feature tables, not by times: see ``Marks``.
         """
         store = self._feast()
+        path, redis_url = _online_path(self._settings), self._settings.features.redis_url
+        marks = Marks(self._lake, redis_url or str(path))
         written = 0
         for view in store.list_feature_views():
-            table = self._lake.read(view.name, columns=["event_timestamp", "created"])
-            since = max(
-                (end for _, end in view.materialization_intervals),
-                default=datetime(1, 1, 1, tzinfo=UTC),
-            )
-            fresh = _oldest_fresh(table, since, until)
+            version = self._lake.version(view.name)
+            if redis_url is None and not _has_rows(path, view.name):
+                marks.forget(view.name)
+            fresh = marks.fresh(view.name, version, until)
             if fresh is None:
                 continue
-            start, count = fresh
             with _quiet():
-                store.materialize(start_date=start, end_date=until, feature_views=[view.name])
-            written += count
+                store.materialize(
+                    start_date=fresh.oldest - DAY, end_date=until, feature_views=[view.name]
+                )
+            marks.set(view.name, Mark(version, until))
+            written += fresh.rows
         return written
 
     def training_frame(self, service: str, spine: pd.DataFrame) -> pd.DataFrame:
@@ -139,6 +146,18 @@ def _online_path(settings: Settings) -> Path:
     return settings.feast_path.absolute() / "online.db"
 
 
+def _has_rows(path: Path, view: str) -> bool:
+    """Return whether the SQLite store holds anything of a view: a person may have deleted the file."""
+    if not path.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        try:
+            query = f'SELECT 1 FROM "{PROJECT}_{view}" LIMIT 1'  # noqa: S608 - names of ours
+            return connection.execute(query).fetchone() is not None
+        except sqlite3.OperationalError:  # the view was never applied
+            return False
+
+
 def _open(settings: Settings) -> Any:
     settings.feast_path.mkdir(parents=True, exist_ok=True)
     with _quiet():
@@ -150,9 +169,14 @@ def _open(settings: Settings) -> Any:
         registry: Any = str(settings.feast_path.absolute() / "registry.db")
         if features.registry_url is not None:
             registry = SqlRegistryConfig(registry_type="sql", path=features.registry_url)
-        online: dict[str, str] = {"type": "sqlite", "path": str(_online_path(settings))}
+        online: dict[str, str | bool] = {"type": "sqlite", "path": str(_online_path(settings))}
         if features.redis_url is not None:
-            online = {"type": "redis", "connection_string": features.redis_url}
+            # Else Redis keeps a row that was corrected at the same moment; what we write is the latest.
+            online = {
+                "type": "redis",
+                "connection_string": features.redis_url,
+                "skip_dedup": True,
+            }
         config = RepoConfig(
             project=PROJECT,
             provider="local",
@@ -201,19 +225,6 @@ def _services_table(store: Any) -> pa.Table:
         for field in sorted(projection.features, key=lambda found: str(found.name))
     ]
     return pa.Table.from_pylist(rows, schema=FEATURE_SERVICES)
-
-
-def _oldest_fresh(table: pa.Table, since: datetime, until: datetime) -> tuple[datetime, int] | None:
-    """Return the oldest event time among rows created after ``since``, and how many there are."""
-    import pyarrow.compute as pc
-
-    kept = table.filter(
-        (pc.field("created") > pa.scalar(since, table.schema.field("created").type))
-        & (pc.field("event_timestamp") <= pa.scalar(until, table.schema.field("created").type))
-    )
-    if kept.num_rows == 0:
-        return None
-    return pc.min(kept["event_timestamp"]).as_py() - DAY, kept.num_rows
 
 
 @contextlib.contextmanager

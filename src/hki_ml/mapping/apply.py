@@ -65,6 +65,8 @@ def apply_mapping(
     """
     check_columns(mapping, tuple(rows.columns))
     numbered = rows.with_row_index(ROW_NUMBER, offset=first_row)
+    if mapping.file.decimal == ",":
+        numbered = parse.with_decimal_points(numbered, _number_columns(mapping))
     kept = _filter(numbered, mapping.filters)
     fields = _fields(kept, mapping)
     judged = checks.judge(fields, _checks(mapping, fields, as_of))
@@ -78,6 +80,14 @@ def apply_mapping(
         read=rows.height,
         filtered=rows.height - kept.height,
     )
+
+
+def _number_columns(mapping: Mapping) -> set[str]:
+    numbers = {each.column for each in mapping.filters if (each.min, each.max) != (None, None)}
+    numbers |= set() if mapping.price is None else {mapping.price.column}
+    for name, column in mapping.fields().items():
+        numbers |= set(column.sources) if mapping.is_number(name) else set()
+    return numbers - {*mapping.id.property, *mapping.id.sale}
 
 
 def _filter(rows: pl.DataFrame, conditions: tuple[Filter, ...]) -> pl.DataFrame:

@@ -34,6 +34,7 @@ _SUFFIXES: dict[str, Kind] = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
 }
+_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,9 @@ def open_rows(path: Path, layout: Layout = Layout()) -> Rows:  # noqa: B008 - La
 def _kind(path: Path, sample: bytes, layout: Layout) -> Kind:
     said = _SUFFIXES.get(path.suffix.lower())
     found = _kind_of(sample, layout)
+    packer = next((name for magic, name in _PACKED.items() if sample.startswith(magic)), None)
+    if packer is not None:
+        raise FileUnreadable(f"{path}: expected a plain file, found {packer}: unpack it")
     if found is None:
         raise FileUnreadable(
             f"{path}: expected CSV, Parquet, Excel or JSON lines, the content is none of them"
@@ -123,7 +127,7 @@ def _kind_of(sample: bytes, layout: Layout) -> Kind | None:
         return "excel"
     if b"\0" in sample and "16" not in layout.encoding and "32" not in layout.encoding:
         return None
-    if sample.startswith((b"%PDF", b"\x1f\x8b", b"<?xml", b"<html", b"<!DOCTYPE")):
+    if sample.startswith((b"%PDF", b"<?xml", b"<html", b"<!DOCTYPE")):
         return None
     return "jsonl" if sample.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"{", b"[")) else "csv"
 
@@ -163,6 +167,11 @@ def _excel(path: Path, layout: Layout) -> Rows:
     except fastexcel.FastExcelError as error:
         reason = str(error).splitlines()[0]
         raise FileUnreadable(f"{path}: expected an Excel workbook: {reason}") from error
+    if layout.sheet is None and len(book.sheet_names) > 1:
+        named = ", ".join(map(repr, book.sheet_names))
+        raise FileUnreadable(
+            f"{path}: expected one sheet, or file.sheet in the mapping; it has {named}"
+        )
 
     def read(wanted: Sequence[str], _: Callable[[Malformed], None]) -> Iterator[pl.DataFrame]:
         yield from sheet.select(wanted).iter_slices(BATCH_ROWS)
@@ -222,7 +231,7 @@ def _header_line(path: Path, layout: Layout) -> str:
         ) from error
     if len(lines) < layout.header_row or not lines[layout.header_row - 1].strip():
         raise FileUnreadable(f"{path}: expected the names of columns in line {layout.header_row}")
-    return lines[layout.header_row - 1]
+    return lines[layout.header_row - 1].removeprefix("ï»¿")  # a UTF-8 mark, read as Latin-1
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -48,9 +48,10 @@ class Layout(_Table, frozen=True):
     """How the file is laid out; everything is found out by itself where it is not given."""
 
     sheet: str | None = None
-    header_row: int = 1
-    separator: str | None = None
+    header_row: Annotated[int, msgspec.Meta(ge=1)] = 1
+    separator: Annotated[str, msgspec.Meta(min_length=1, max_length=1)] | None = None
     encoding: str = "utf8"
+    decimal: Literal[".", ","] = "."
 
 
 class Ids(_Table, frozen=True):

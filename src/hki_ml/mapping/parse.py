@@ -20,6 +20,7 @@ ISO_FORMATS = (
     "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f%#z",
 )
+_DECIMAL_COMMA = r"^[^\d.,]*(\d+|\d{1,3}(\.\d{3})+)(,\d+)?[^\d.,]*$"
 _CURRENCY_AND_BLANKS = r"[\s$€£¥]|USD|SGD|EUR|GBP"
 
 
@@ -132,6 +133,31 @@ def plain_number(values: pl.Series) -> pl.Series:
     bare = bare.str.replace_all(r"(\d),(\d{3})", "$1$2").str.to_lowercase()
     bare = bare.replace({"true": "1", "false": "0", "yes": "1", "no": "0", "y": "1", "n": "0"})
     return bare.cast(pl.Float64, strict=False)
+
+
+def with_decimal_points(frame: pl.DataFrame, columns: set[str]) -> pl.DataFrame:
+    """Return the frame with texts such as ``"1.250,50"`` in these columns as ``"1250.50"``.
+
+    What does not look like a number of that kind stays as it is.
+
+    Examples
+    --------
+    >>> said = pl.DataFrame({"price": ["1.250,50", "450.000 EUR", "47,6", "1.5", "none"]})
+    >>> with_decimal_points(said, {"price"})["price"].to_list()
+    ['1250.50', '450000 EUR', '47.6', '1.5 is no number with a decimal comma', 'none']
+    """
+    for name in columns:
+        said = pl.col(name)
+        if frame.schema.get(name) != pl.String:
+            continue
+        plain = said.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+        other = pl.when(said.str.contains(r"\d\.\d")).then(
+            pl.format("{} is no number with a decimal comma", said)
+        )
+        frame = frame.with_columns(
+            pl.when(said.str.contains(_DECIMAL_COMMA)).then(plain).otherwise(other.otherwise(said))
+        )
+    return frame
 
 
 def pattern_mean(values: pl.Series, pattern: str) -> pl.Series:

@@ -90,6 +90,7 @@ def _lines(sample: pl.DataFrame, path: Path) -> Iterator[str]:
     yield 'event = "sale.recorded"'
     yield f'source = "{re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "file"}"'
     yield 'time_zone = "UTC" # guess: no file says its zone'
+    yield from _filter_lines(sample, numbers.get("price"))
     yield from ["", "[id]"]
     if identity:
         yield f"property = [{', '.join(map(_quoted, identity))}]"
@@ -168,6 +169,15 @@ def _date_lines(sample: pl.DataFrame, left: list[str]) -> Iterator[str]:
         "# No column looks like a date. A backtest then splits at random; an import needs one:",
     ]
     yield from ["# [date]", '# constant = "2020-01-01"']
+
+
+def _filter_lines(sample: pl.DataFrame, price: str | None) -> Iterator[str]:
+    if price is None:
+        return
+    share = (_numbers(sample, price) <= 0).fill_null(value=False).mean()
+    if isinstance(share, float) and share > 0.01:
+        why = f"guess: {share:.0%} have no price above 0, they are no sales"
+        yield f"filters = [{{ column = {_quoted(price)}, min = 1 }}] # {why}"
 
 
 def _price_lines(column: str | None) -> Iterator[str]:

@@ -12,7 +12,6 @@ from hki_ml.mapping.format import load_mapping
 from hki_ml.pipeline.importing import Import
 from hki_ml.pipeline.materialize import materialize
 from hki_ml.pipeline.promote import promote
-from hki_ml.pipeline.tabulate import tabulate_property_facts
 from hki_ml.pipeline.train import train
 from hki_ml.wiring import Backend
 
@@ -34,9 +33,10 @@ def walk(backend: Backend, file: Path, mapping: Path, *, now: datetime) -> Itera
         return f"{tally.accepted:,} sales new, {tally.duplicates:,} known, {tally.refused.total()} refused"
 
     def features() -> str:
-        homes = tabulate_property_facts(backend.lake)
         done = materialize(backend, until=now)
-        return f"facts of {homes:,} homes and moments, {done.rows:,} rows new to the online store"
+        return (
+            f"facts of {done.facts:,} homes and moments, {done.rows:,} rows new to the online store"
+        )
 
     def model() -> str:
         made = train(backend, "valuation", as_of=now)

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from hki_ml import tables
-from hki_ml.errors import MappingError
+from hki_ml.errors import BadInput, MappingError
 from hki_ml.mapping.apply import check_columns
 from hki_ml.mapping.files import open_rows
 from hki_ml.mapping.format import Mapping
@@ -66,9 +66,18 @@ class Import:
         ingest(
             self.bus, self.lake, ingested_at=self.as_of
         )  # what others left is not counted as ours
-        version = self.lake.version("quarantine")
-        known = stored_ids(self.lake, "quarantine", "quarantine_id", until=version)
-        tally = self._each(path, lambda reading: self._take(reading, known))
+        quarantined = self._stored("quarantine", "quarantine_id")
+        known, duplicates = self._stored("events", "event_id"), 0
+
+        def take(reading: Reading) -> None:
+            nonlocal duplicates
+            self._quarantine(reading, quarantined)
+            tracked = Tracker(self.bus, self.as_of).track_rows(
+                reading.accepted, self.mapping, known=known
+            )
+            duplicates += reading.accepted.height - tracked
+
+        tally = self._each(path, take)
         done = ingest(
             self.bus,
             self.lake,
@@ -76,7 +85,7 @@ class Import:
             on_progress=lambda rows: self.on_progress("ingested", rows),
         )
         tabulate_sales(self.lake)
-        tally.found_duplicates(done.duplicates)
+        tally.found_duplicates(duplicates + done.duplicates)
         tally.accepted -= done.quarantined.total()
         tally.refused += done.quarantined
         return tally
@@ -84,8 +93,7 @@ class Import:
     def dry_run(self, path: Path) -> Tally:
         """Return what would become of the rows; nothing is changed."""
         self._check(path)
-        known = stored_ids(self.lake, "events", "event_id", until=self.lake.version("events"))
-        duplicates = 0
+        known, duplicates = self._stored("events", "event_id"), 0
 
         def count(reading: Reading) -> None:
             nonlocal duplicates
@@ -102,11 +110,15 @@ class Import:
                 "an event needs a time, but the mapping has no [date]; state a column, "
                 "or one day for all rows: [date] constant = '2020-01-01'"
             )
+        if self.rejects is not None and self.rejects.exists() and self.rejects.samefile(path):
+            raise BadInput(
+                f"{path}: expected another file for the refused rows than the one that is read"
+            )
 
     def _each(self, path: Path, take: Callable[[Reading], None]) -> Tally:
         tally = Tally()
         with ExitStack() as stack:
-            out = None if self.rejects is None else stack.enter_context(self.rejects.open("wb"))
+            out = None if self.rejects is None else stack.enter_context(_opened(self.rejects))
             has_header = False
             for reading in read_file(path, self.mapping, as_of=self.as_of):
                 take(reading)
@@ -116,9 +128,8 @@ class Import:
                 self.on_progress("read", reading.read)
         return tally
 
-    def _take(self, reading: Reading, quarantined: KnownIds) -> None:
-        self._quarantine(reading, quarantined)
-        Tracker(self.bus, self.as_of).track_rows(reading.accepted, self.mapping)
+    def _stored(self, table: str, column: str) -> KnownIds:
+        return stored_ids(self.lake, table, column, until=self.lake.version(table))
 
     def _quarantine(self, reading: Reading, known: KnownIds) -> None:
         rows = _quarantine_rows(reading, self.mapping.source, self.as_of)
@@ -129,6 +140,15 @@ class Import:
         if is_new.any():
             self.lake.append("quarantine", rows.filter(pa.array(is_new)))
             known.add(ids[is_new])
+
+
+def _opened(rejects: Path) -> BufferedWriter:
+    try:
+        return rejects.open("wb")
+    except OSError as error:
+        raise BadInput(
+            f"{rejects}: expected a file that refused rows can be written to: {error.strerror}"
+        ) from error
 
 
 def _count_known(known: KnownIds, accepted: pl.DataFrame, mapping: Mapping) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from hki_ml.errors import FileUnreadable
-from hki_ml.mapping.apply import apply_mapping, check_columns
+from hki_ml.mapping.apply import Mapped, apply_mapping, check_columns
 from hki_ml.mapping.files import Malformed, open_rows
 from hki_ml.mapping.format import Mapping
 from hki_ml.mapping.plausible import Likes, unit_warnings
@@ -94,7 +94,7 @@ def read_file(
                 malformed=tuple(malformed),
                 read=mapped.read,
                 filtered=mapped.filtered,
-                warnings=tuple(unit_warnings(mapped.accepted)) if done == 0 else (),
+                warnings=_warnings(mapped) if done == 0 else (),
             )
             malformed.clear()
             done += batch.height
@@ -104,6 +104,16 @@ def read_file(
         raise FileUnreadable(
             f"{error}; the first {done:,} rows were read, and reading them again changes nothing"
         ) from error
+
+
+def _warnings(mapped: Mapped) -> tuple[str, ...]:
+    found = tuple(unit_warnings(mapped.accepted))
+    no_number = mapped.refused["reason"].is_in(["price_unparsable", "number_unparsable"]).sum()
+    if 2 * no_number > mapped.read - mapped.filtered:
+        example = mapped.refused.filter(pl.col("reason").str.ends_with("unparsable"))["detail"][0]
+        hint = "look at the columns and at file.decimal (e.g. ',' for 1.250,50) in the mapping"
+        found += (f"most rows hold no number where one is expected ({example}): {hint}",)
+    return found
 
 
 def _as_they_stood(

@@ -18,5 +18,7 @@ def replay(rejects: Path, way_in: Import) -> Tally:
     The mapping is that of the first import; only the layout differs, for rejects are always plain CSV.
     Rows that were not mended are refused again, with the same reason.
     """
-    mapping = msgspec.structs.replace(way_in.mapping, file=Layout(separator=","))
+    mapping = msgspec.structs.replace(
+        way_in.mapping, file=Layout(separator=",", decimal=way_in.mapping.file.decimal)
+    )
     return replace(way_in, mapping=mapping).run(rejects)

@@ -12,6 +12,7 @@ import msgspec
 
 from hki_ml.errors import EventRejected
 from hki_ml.events import decode, encode, event_id
+from hki_ml.pipeline.known_ids import KnownIds, from_texts
 from hki_ml.ports import EventBus
 
 if TYPE_CHECKING:
@@ -78,12 +79,27 @@ class Tracker:
         self.bus.publish([(entity_id, encode(event))])
         return identity
 
-    def track_rows(self, rows: pl.DataFrame, mapping: Mapping) -> int:
-        """Return how many mapped rows are now durable events: the same events as one by one."""
+    def track_rows(self, rows: pl.DataFrame, mapping: Mapping, *, known: KnownIds) -> int:
+        """Return how many mapped rows are now durable events: the same events as one by one.
+
+        Parameters
+        ----------
+        known
+            Ids that need not travel again; those of the rows are added once they are durable.
+        """
         import polars as pl
 
         from hki_ml.mapping.wire import to_events
 
         events = to_events(rows, mapping)
+        ids = from_texts(events["event_id"].to_list())
+        is_new = known.new(ids)
+        if not is_new.all():
+            events, ids = events.filter(pl.Series(is_new)), ids[is_new]
+        if not events.height:
+            return 0
         keys = events["entity_id"].to_list()
-        return self.bus.publish(zip(keys, events["event"].cast(pl.Binary).to_list(), strict=True))
+        texts = events["event"].cast(pl.Binary).to_list()
+        published = self.bus.publish(zip(keys, texts, strict=True))
+        known.add(ids)
+        return published

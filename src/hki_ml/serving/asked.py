@@ -103,7 +103,11 @@ class ComparablesBody(Closed):
     def choice(self) -> ComparableChoice:
         """Return it as the room takes it."""
         return ComparableChoice(
-            tuple(self.pin), tuple(self.exclude), self.radius_km, self.months, self.count
+            tuple(dict.fromkeys(self.pin)),
+            tuple(dict.fromkeys(self.exclude)),
+            self.radius_km,
+            self.months,
+            self.count,
         )
 
 
@@ -164,6 +168,9 @@ def read_body(body: bytes) -> ValuePropertyBody:
     both = set(asked.comparables.pin) & set(asked.comparables.exclude)
     if both:
         raise invalid("/comparables/exclude", "expected no sale that is pinned as well")
+    pins, count = len(set(asked.comparables.pin)), asked.comparables.count
+    if pins > count:
+        raise invalid("/comparables/pin", f"expected at most count ({count}) sales, got {pins}")
     for name in ("facts", "overrides"):
         given = getattr(asked, name)
         if given is not None and given.latitude == 0 and given.longitude == 0:

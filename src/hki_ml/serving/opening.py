@@ -13,6 +13,8 @@ from hki_ml.serving.gateway import Gateway, Observe
 from hki_ml.serving.homes import HomeFacts, HomeIndex
 from hki_ml.serving.lookups import Describe, Homes, Models
 from hki_ml.serving.model import Question
+from hki_ml.serving.openapi import document
+from hki_ml.serving.page import docs_page, valuation_page
 from hki_ml.serving.valuations import Reply
 from hki_ml.serving.value_property import ValueProperty, new_prediction_id, utc_now
 from hki_ml.settings import ServingSettings
@@ -59,7 +61,9 @@ def open_gateway(
 
 
 def warm(gateway: Gateway) -> None:
-    """Reach the stores once, so that no caller waits for their first connection; silence is no failure."""
+    """Reach the stores and make the pages once, so that no caller waits for it; silence is no failure."""
+    valuation_page()
+    docs_page(document())
     with contextlib.suppress(HkiError, OSError):
         found, _ = gateway.homes.index.search("", 1)
         for home in found:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hki_ml.models.valuation.answer import (
-    Adjustment,
     Comparable,
     Driver,
     FactValue,
@@ -17,11 +17,12 @@ from hki_ml.models.valuation.answer import (
 )
 from hki_ml.serving.asked import iso
 from hki_ml.serving.money import dollars, parts
-from hki_ml.serving.naming import camel, fact_to_wire, to_wire
+from hki_ml.serving.naming import camel, to_wire
+from hki_ml.tables import EXTRA_PREFIX, FACTS
 
 
-def valuation(answer: Valuation) -> dict[str, Any]:
-    """Return what the model said; an answer without estimate has nulls and ``noEstimate``.
+def valuation(answer: Valuation, home: Mapping[str, FactValue]) -> dict[str, Any]:
+    """Return what the model said of the home; an answer without estimate has nulls and ``noEstimate``.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def valuation(answer: Valuation) -> dict[str, Any]:
         "intervals": None if silent else {k: _range(v) for k, v in answer.intervals.items()},
         "fsd": None if silent else _share(answer.fsd),
         "confidence": None if silent else _share(answer.confidence),
-        "comparables": [_comparable(i, c) for i, c in enumerate(answer.comparables, start=1)],
+        "comparables": _comparables(answer.comparables, home),
         "typicalValue": base,
         "valueDrivers": []
         if base is None or total is None
@@ -66,20 +67,32 @@ def _drivers(drivers: tuple[Driver, ...], total: int) -> list[dict[str, Any]]:
         {
             "factor": camel(driver.factor),
             "amountUsd": amount,
-            "facts": _named(driver.facts),
-            "typical": _named(driver.typical),
+            "facts": to_wire(driver.facts),
+            "typical": to_wire(driver.typical),
         }
         for driver, amount in zip(drivers, amounts, strict=True)
     ]
 
 
-def _named(facts: Mapping[str, FactValue]) -> dict[str, FactValue]:
-    return {camel(name): fact_to_wire(name, value) for name, value in facts.items()}
+def _comparables(
+    sales: Sequence[Comparable], home: Mapping[str, FactValue]
+) -> list[dict[str, Any]]:
+    """Return the grid: every sale has the same lines in the same order, of nothing where they agree."""
+    factors = [line.factor for line in max((s.adjustments for s in sales), key=len, default=())]
+    named = {line.factor for sale in sales for line in sale.adjustments}
+    factors += sorted(named.difference(factors))
+    lines = {factor: to_wire(of_factor(factor, home)) for factor in factors}
+    placed = home.get("latitude") is not None and home.get("longitude") is not None
+    return [
+        _comparable(rank, sale if placed else replace(sale, distance_km=None), lines)
+        for rank, sale in enumerate(sales, start=1)
+    ]
 
 
-def _comparable(rank: int, sale: Comparable) -> dict[str, Any]:
+def _comparable(rank: int, sale: Comparable, mine: Mapping[str, Any]) -> dict[str, Any]:
     price, adjusted = dollars(sale.price_usd), dollars(sale.adjusted_price_usd)
     amounts = parts([a.amount_usd for a in sale.adjustments], adjusted - price)
+    lines = dict(zip((a.factor for a in sale.adjustments), amounts, strict=True))
     facts = to_wire(sale.facts)
     return {
         "rank": rank,
@@ -88,7 +101,15 @@ def _comparable(rank: int, sale: Comparable) -> dict[str, Any]:
         "soldAt": iso(sale.sold_at),
         "priceUsd": price,
         "adjustedPriceUsd": adjusted,
-        "adjustments": [_line(a, m) for a, m in zip(sale.adjustments, amounts, strict=True)],
+        "adjustments": [
+            {
+                "factor": camel(factor),
+                "amountUsd": lines.get(factor, 0),
+                "home": own,
+                "comparable": to_wire(of_factor(factor, sale.facts)),
+            }
+            for factor, own in mine.items()
+        ],
         "distanceKm": _share(sale.distance_km, 3),
         "monthsAgo": _share(sale.months_ago, 1),
         "similarity": _share(sale.similarity),
@@ -100,13 +121,13 @@ def _comparable(rank: int, sale: Comparable) -> dict[str, Any]:
     }
 
 
-def _line(line: Adjustment, amount: int) -> dict[str, Any]:
-    return {
-        "factor": camel(line.factor),
-        "amountUsd": amount,
-        "home": fact_to_wire(line.factor, line.home),
-        "comparable": fact_to_wire(line.factor, line.comparable),
-    }
+def of_factor(factor: str, facts: Mapping[str, FactValue]) -> dict[str, FactValue]:
+    """Return the facts that a factor stands for: itself if it is one, else those of its group."""
+    if factor in FACTS or factor.startswith(EXTRA_PREFIX):
+        return {factor: facts.get(factor)}
+    from hki_ml.models.valuation.explain import group_of_fact
+
+    return {name: value for name, value in sorted(facts.items()) if group_of_fact(name) == factor}
 
 
 def _investment(deal: Investment) -> dict[str, Any]:

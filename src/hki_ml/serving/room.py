@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hki_ml.models.valuation.homes import Homes
 
 MOST_CATEGORIES = 300
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class ServedValuation:
 
     appraiser: Appraiser
     known_facts: tuple[KnownFact, ...]
+    earliest: datetime
 
     @property
     def version(self) -> str:
@@ -51,7 +53,14 @@ class ServedValuation:
         choice: ComparableChoice,
         terms: InvestmentTerms,
     ) -> Valuation:
-        """Return what the home is worth, by sales strictly before ``as_of``."""
+        """Return what the home is worth, by sales strictly before ``as_of``.
+
+        The market is known as of the start of the month, so the first month has no estimate either.
+        """
+        month = as_of.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        if month <= self.earliest:
+            reason = f"no sale is known before {month:%Y-%m-%d}; the first is of {self.earliest:%Y-%m-%d}"
+            return Valuation(as_of, (reason,))
         return self.appraiser.answer(home, as_of=as_of, choice=choice, terms=terms)
 
 
@@ -68,7 +77,8 @@ def load_valuation(folder: Path, version: str) -> ServedValuation:
 
     appraiser = Appraiser.of(artifact.load(folder), version=version)
     homes = appraiser.valuer.core.book.homes
-    served = ServedValuation(appraiser, known_facts(homes))
+    earliest = EPOCH + timedelta(days=int(homes.day.min()))
+    served = ServedValuation(appraiser, known_facts(homes), earliest)
     choice, terms = ComparableChoice(), InvestmentTerms()
     for as_of in (served.latest, served.latest - timedelta(days=1)):
         served.answer(_last(homes), as_of=as_of, choice=choice, terms=terms)

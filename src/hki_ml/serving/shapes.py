@@ -25,12 +25,15 @@ class Range(Shape):
 
 
 class AdjustmentLine(Shape):
-    """What the home has more (+) or less (-) than the comparable, in USD."""
+    """What the home has more (+) or less (-) than the comparable, in USD, by the facts of one factor.
+
+    Every comparable has the same factors in the same order.
+    """
 
     factor: str
     amount_usd: int
-    home: Fact
-    comparable: Fact
+    home: Facts
+    comparable: Facts
 
 
 class ComparableSale(Shape):
@@ -58,8 +61,8 @@ class ValueDriver(Shape):
 
     factor: str
     amount_usd: int
-    facts: dict[str, Fact]
-    typical: dict[str, Fact]
+    facts: Facts
+    typical: Facts
 
 
 class Terms(Shape):
@@ -101,6 +104,13 @@ class OverriddenFact(Shape):
     now: Fact
 
 
+class IgnoredFact(Shape):
+    """A fact that was sent and that the model does not look at."""
+
+    fact: str
+    reason: str
+
+
 class ValuationData(Shape):
     """``typicalValue`` plus the drivers' amounts is ``estimatedValue``, to the dollar."""
 
@@ -118,6 +128,7 @@ class ValuationData(Shape):
     no_estimate: NoEstimate | None
     facts: Facts = Field(description="the home as it was valued")
     overridden_facts: list[OverriddenFact]
+    ignored_facts: list[IgnoredFact]
     model_version: str
     computed_at: str
     degraded: bool

@@ -31,7 +31,8 @@ def read_object(body: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise _malformed(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except ValueError as error:
-        raise _malformed(str(error)) from error
+        told = str(error)
+        raise _malformed("a number has too many digits" if "digits" in told else told) from error
     if not isinstance(value, dict):
         raise ProblemError(Problem("invalid-field", f"expected a JSON object, got {_kind(value)}"))
     if _depth(value) > MAX_DEPTH:

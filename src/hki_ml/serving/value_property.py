@@ -11,12 +11,12 @@ from typing import Any
 
 from hki_ml.events import event_id
 from hki_ml.models.valuation.answer import FactValue
-from hki_ml.serving import asked
+from hki_ml.serving import asked, known_facts
 from hki_ml.serving.exchange import Request, Response, success
 from hki_ml.serving.homes import Home, HomeFacts
 from hki_ml.serving.model import Question
 from hki_ml.serving.naming import camel, fact_to_wire, to_wire
-from hki_ml.serving.problem import Problem, ProblemError
+from hki_ml.serving.problem import Problem, ProblemError, invalid
 from hki_ml.serving.valuations import Reply
 from hki_ml.tables import EXTRA_PREFIX
 
@@ -76,6 +76,7 @@ class ValueProperty:
         )
         if isinstance(reply, Problem):
             raise ProblemError(reply)
+        ignored = _ignored(body, reply["ignoredFacts"])
         level = "staleFeatures" if found and found.is_stale else reply["fallbackLevel"]
         return success(
             {
@@ -84,6 +85,7 @@ class ValueProperty:
                 **reply,
                 "facts": to_wire(home),
                 "overriddenFacts": _overridden(known, changed),
+                "ignoredFacts": ignored,
                 "computedAt": asked.iso(now),
                 "degraded": level != "full",
                 "fallbackLevel": level,
@@ -113,14 +115,33 @@ def _age(found: Home | None, now: datetime) -> float | None:
     return None if found is None else round(max(0.0, (now - found.seen_at).total_seconds()), 3)
 
 
+def _ignored(body: asked.ValuePropertyBody, passed_over: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return what the caller sent that the model does not look at; of the wrong kind is an error."""
+    told: dict[str, str] = {}
+    for place, given in (("facts", body.facts), ("overrides", body.overrides)):
+        sent = asked.columns(given, only_given=True) if given else {}
+        for name in sent.keys() & passed_over.keys():
+            if sent[name] is None:
+                continue
+            reason, wire = passed_over[name], _wire_name(name)
+            if reason != known_facts.UNKNOWN:
+                raise invalid(f"/{place}/{wire.replace('.', '/')}", reason)
+            told[wire] = reason
+    return [{"fact": name, "reason": reason} for name, reason in sorted(told.items())]
+
+
+def _wire_name(name: str) -> str:
+    if name.startswith(EXTRA_PREFIX):
+        return f"extra.{name.removeprefix(EXTRA_PREFIX)}"
+    return camel(name)
+
+
 def _overridden(
     known: Mapping[str, FactValue], changed: Mapping[str, FactValue]
 ) -> list[dict[str, Any]]:
     return [
         {
-            "fact": f"extra.{name.removeprefix(EXTRA_PREFIX)}"
-            if name.startswith(EXTRA_PREFIX)
-            else camel(name),
+            "fact": _wire_name(name),
             "was": fact_to_wire(name, known.get(name)),
             "now": fact_to_wire(name, value),
         }

@@ -14,9 +14,10 @@ KINDS = ("sale.recorded", "property.recorded", "property.facts_changed")
 def property_facts(events: pa.Table) -> pa.Table:
     """Return the facts of each home after each event that changed them, sorted by home and time.
 
-    ``event_timestamp`` is when the facts held, ``created`` when we could know them. A fact that an event
-    does not name keeps its value; an event that changes nothing gives no row. The further facts in
-    ``extra_json`` are replaced as a whole.
+    ``event_timestamp`` is when the facts held, ``created`` when the last event behind them reached our
+    lake. A fact that an event does not name keeps its value; an event that changes nothing gives no row,
+    and of several at the same moment the one received last. The further facts in ``extra_json`` are
+    replaced as a whole.
 
     Parameters
     ----------
@@ -33,23 +34,26 @@ def property_facts(events: pa.Table) -> pa.Table:
         rows = connection.execute(
             f"""
             WITH parsed AS (
-                SELECT event_id, entity_id AS property_id, occurred_at, received_at,
+                SELECT event_id, entity_id AS property_id, occurred_at, received_at, ingested_at,
                     from_json(properties_json, ?)."facts" AS facts
                 FROM events WHERE event_type IN ({kinds})
             ), flat AS (
-                SELECT property_id, occurred_at, received_at, event_id, {fact_columns("facts")} FROM parsed
+                SELECT property_id, occurred_at, received_at, ingested_at, event_id,
+                    {fact_columns("facts")} FROM parsed
             ), carried AS (
                 SELECT property_id, occurred_at AS event_timestamp, event_id,
-                    max(received_at) OVER known AS created, {carried}
+                    max(ingested_at) OVER known AS created, {carried}
                 FROM flat
                 WINDOW known AS (PARTITION BY property_id ORDER BY occurred_at, received_at, event_id
                     ROWS UNBOUNDED PRECEDING)
+                QUALIFY row_number() OVER (PARTITION BY property_id, occurred_at
+                    ORDER BY received_at DESC, event_id DESC) = 1
             ), marked AS (
                 SELECT *, ({changed}) OR row_number() OVER home = 1 AS is_change FROM carried
-                WINDOW home AS (PARTITION BY property_id ORDER BY event_timestamp, created, event_id)
+                WINDOW home AS (PARTITION BY property_id ORDER BY event_timestamp)
             )
             SELECT property_id, event_timestamp, created, {", ".join(kept)}
-            FROM marked WHERE is_change ORDER BY property_id, event_timestamp, created, event_id
+            FROM marked WHERE is_change ORDER BY property_id, event_timestamp
             """,  # noqa: S608 - the names are constants of ours
             ['{"facts":' + fact_structure() + "}"],
         ).to_arrow_table()

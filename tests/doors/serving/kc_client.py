@@ -100,9 +100,6 @@ class Application:
 @contextlib.contextmanager
 def application(home: Path) -> Iterator[Application]:
     with pytest.MonkeyPatch.context() as patch:
-        metrics = home / "metrics"
-        metrics.mkdir(exist_ok=True)
-        patch.setenv("PROMETHEUS_MULTIPROC_DIR", str(metrics))
         patch.setenv("HKI_HOME", str(home))
         patch.setenv("HKI_SERVING__RELOAD_SECONDS", "0.05")
         patch.setenv("BENTOML_DO_NOT_TRACK", "True")

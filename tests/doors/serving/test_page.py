@@ -140,7 +140,7 @@ def test_a_home_can_be_typed_and_what_is_not_enough_is_told_plainly(page):
     page.key("Enter")
     page.wait(SHOWN)
     assert page.ask("document.getElementById('worth-title').textContent") == "No estimate"
-    assert "living area and coordinates" in page.ask(
+    assert "Living area and coordinates" in page.ask(
         "document.querySelector('.reasons').textContent"
     )
 

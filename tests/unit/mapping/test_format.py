@@ -103,3 +103,10 @@ def test_the_example_of_the_documentation_reads() -> None:
     text = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text()
     mapping = parse_mapping(text.split("```toml\n")[1].split("```")[0])
     assert mapping.facts["living_sqft"].unit == "m2"
+
+
+@pytest.mark.parametrize("line", ["header_row = 0", 'separator = "||"', 'decimal = ";"'])
+def test_a_layout_that_no_file_has_is_refused_with_its_key(line: str) -> None:
+    good = 'source = "a"\n[id]\nproperty = ["p"]\n[price]\ncolumn = "price"\n[file]\n'
+    with pytest.raises(MappingError, match=line.split(maxsplit=1)[0]):
+        parse_mapping(good + line)

@@ -136,7 +136,9 @@ class Valuation:
     """The answer: either an estimate with its evidence, or reasons why there is none.
 
     ``typical_value_usd`` plus the drivers' amounts is ``estimated_value_usd``. ``fsd`` is half the
-    width of the 68 % interval as a share of the value; ``confidence`` is 0 to 1.
+    width of the 68 % interval as a share of the value; ``confidence`` is the probability that the
+    price lies within 10 % of the value. ``assumed`` are facts that were not given and are taken to be
+    the area's typical ones.
     """
 
     as_of: datetime
@@ -148,4 +150,5 @@ class Valuation:
     comparables: tuple[Comparable, ...] = ()
     typical_value_usd: float | None = None
     drivers: tuple[Driver, ...] = ()
+    assumed: Mapping[str, FactValue] = field(default_factory=dict)
     investment: Investment | None = None

@@ -59,7 +59,7 @@ class Appraiser:
     @classmethod
     def of(cls, valuer: Valuer, *, version: str) -> Appraiser:
         """Return an appraiser with references learned from the sales that the valuer knows."""
-        return cls(valuer, Reference.of(valuer.core.book), version)
+        return cls(valuer, Reference.of(valuer.core), version)
 
     @property
     def latest(self) -> datetime:
@@ -79,7 +79,10 @@ class Appraiser:
         choice: ComparableChoice,
         terms: InvestmentTerms,
     ) -> Valuation:
-        """Value a home as of a moment; facts that the model does not know are passed over.
+        """Value a home as of a moment.
+
+        Facts that the model does not know are passed over. Usual facts that are not given are
+        assumed to be the area's typical ones, which is told, and widens the intervals.
 
         Raises
         ------
@@ -91,13 +94,15 @@ class Appraiser:
         known = self._as_known(day)
         area = home.get("area")
         typical = self.reference.typical_of(area if isinstance(area, str) else None)
+        assumed, doubt = self.reference.assumed(home)
+        given, home = home, {**home, **assumed}
         homes = self._homes(known, [typical, home], day)
         view = known.core.look(homes, seek=select(Selection.of(known.core, choice, row=1)))
         subject = homes.take(np.array([1]))
-        said = known.value_seen(view.take(np.array([1])), subject)
+        said = _unsure(known.value_seen(view.take(np.array([1])), subject), doubt)
         asked = Subject(subject, home, said)
         comparables = grid(known, asked, choice)
-        reasons = self._against(asked, len(comparables), home)
+        reasons = self._against(asked, len(comparables), given)
         if reasons:
             return Valuation(as_of, tuple(reasons), comparables=comparables)
         base, parts = drivers(known, view, (typical, home))
@@ -111,6 +116,7 @@ class Appraiser:
             comparables=comparables,
             typical_value_usd=base,
             drivers=parts,
+            assumed=assumed,
             investment=self._deal(known, asked, intervals, terms),
         )
 
@@ -220,6 +226,12 @@ def load(folder: Path, version: str) -> Appraiser:
         terms=InvestmentTerms(),
     )
     return appraiser
+
+
+def _unsure(said: Values, doubt: float) -> Values:
+    """Return values whose intervals also hold what is not known of the home (log price, 1 sd)."""
+    scores = ndtri((1 + np.array(LEVELS)) / 2)
+    return replace(said, reach=np.hypot(said.reach, scores * doubt))
 
 
 def _intervals(said: Values) -> dict[str, Interval]:

@@ -51,7 +51,8 @@ def invest(
     intervals
         ``p68``, ``p80`` and ``p95`` of the home as it stands, USD.
     value, repaired_value
-        Point value as it stands and with the works done, USD.
+        Point value as it stands and with the works done, USD. The latter is what it is resold at if
+        the terms pay for works.
     terms
         The investor's assumptions.
 
@@ -67,13 +68,15 @@ def invest(
     relative = _quantile(intervals, value, ndtr(shock)) / value
     holding = terms.holding_months * np.exp(HOLDING_SPREAD * months)
     drift = np.exp(MONTHLY_MARKET_SD * np.sqrt(holding) * market)
-    resale = repaired_value * relative * drift
+    # Works that are not paid for are not done: without them the home is sold as it stands.
+    sold_as = repaired_value if terms.rehab_cost_usd > 0 else value
+    resale = sold_as * relative * drift
     rehab = terms.rehab_cost_usd * np.maximum(0.0, 1 + terms.rehab_cost_sd_share * works)
     proceeds = resale * (1 - terms.selling_cost_rate) - rehab
     carry = 1 + terms.holding_cost_rate * holding
     break_even = proceeds / carry
     safe = float(np.quantile(break_even, terms.loss_probability))
-    wanted = terms.target_margin_rate * repaired_value
+    wanted = terms.target_margin_rate * sold_as
     profitable = float((proceeds.mean() - wanted) / carry.mean())
     offer = max(0.0, min(safe, profitable))
     return Investment(

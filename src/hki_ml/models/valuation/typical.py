@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from hki_ml.models.valuation.answer import FactValue, KnownFact
-from hki_ml.models.valuation.core import SaleBook
+from hki_ml.models.valuation.core import Core
+from hki_ml.models.valuation.hedonic import Hedonic
 from hki_ml.models.valuation.homes import FloatArray, Homes, IntArray
 
 CITY = ""
-RECENT_DAYS = (
-    1096  # three years: long enough for a median of small areas, short enough for today's stock
-)
+RECENT_DAYS = 1096  # three years: enough for medians of small areas, and still today's stock
 MIN_SALES = 15
 RENOVATED_QUANTILE = 0.9
 SIZE_FACTS = ("living_sqft",)
 NEARLY_ALL = 0.8
+PLACE_FACTS = ("area", "latitude", "longitude")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class Reference:
         What the model looks at, for forms and documents.
     expected
         Facts that nearly every known sale has: without them a home cannot be placed among them.
+    doubt
+        By area, of each fact that nearly every known sale has: the variance of what it is worth
+        (log price) there, which is what one does not know who does not know the fact.
     """
 
     typical: Mapping[str, Mapping[str, FactValue]]
@@ -48,21 +51,25 @@ class Reference:
     levels: Mapping[str, tuple[str, ...]]
     expected: tuple[str, ...]
     known_facts: tuple[KnownFact, ...]
+    doubt: Mapping[str, Mapping[str, float]]
 
     @classmethod
-    def of(cls, book: SaleBook) -> Reference:
-        """Learn the references from known sales."""
-        homes = book.homes
+    def of(cls, core: Core) -> Reference:
+        """Learn the references from the sales that a model knows."""
+        homes = core.book.homes
+        usual = _usual(homes)
         day, area = homes.day, homes.category("area")
         recent = np.flatnonzero(day >= day.max() - RECENT_DAYS)
         typical = {CITY: _typical(homes.take(recent))}
         good = {CITY: _good_condition(homes.take(recent))}
+        doubt = {CITY: _doubt(core.hedonic, homes.take(recent), usual)}
         names, code = np.unique(np.array([a or CITY for a in area[recent]]), return_inverse=True)
         for i, name in enumerate(names):
             rows = recent[code == i]
             if name != CITY and len(rows) >= MIN_SALES:
                 typical[str(name)] = _typical(homes.take(rows))
                 good[str(name)] = _good_condition(homes.take(rows))
+                doubt[str(name)] = _doubt(core.hedonic, homes.take(rows), usual)
         ranges = {name: _range(values) for name, values in homes.numbers.items()}
         known = {name: pair for name, pair in ranges.items() if pair is not None}
         return cls(
@@ -73,7 +80,21 @@ class Reference:
             {name: _levels(homes, name) for name in homes.categories},
             tuple(name for name in SIZE_FACTS if _share_known(homes, name) > NEARLY_ALL),
             _known_facts(homes),
+            doubt,
         )
+
+    def assumed(self, home: Mapping[str, FactValue]) -> tuple[dict[str, FactValue], float]:
+        """Return what is assumed of a home whose usual facts are not all given, and how unsure that is.
+
+        What is not given is as in the area's typical home. The second number is a standard deviation
+        of log price: how far homes of the area lie apart in those facts' worth.
+        """
+        area = home.get("area")
+        name = area if isinstance(area, str) and area in self.doubt else CITY
+        missing = [fact for fact in self.doubt[name] if home.get(fact) is None]
+        typical = self.typical_of(name)
+        variance = sum(self.doubt[name][fact] for fact in missing)
+        return {fact: typical[fact] for fact in missing if fact in typical}, variance**0.5
 
     def typical_of(self, area: str | None) -> Mapping[str, FactValue]:
         """Return the typical home of an area, of the city where the area is unknown or too small."""
@@ -132,7 +153,20 @@ def _known_facts(homes: Homes) -> tuple[KnownFact, ...]:
     return tuple(facts)
 
 
+def _usual(homes: Homes) -> tuple[str, ...]:
+    """Return the facts of the home itself that nearly every sale has; its place is not assumed."""
+    names = [*homes.numbers, *homes.categories]
+    known = {name for name in names if _share_known(homes, name) > NEARLY_ALL}
+    return tuple(name for name in names if name in known.difference(PLACE_FACTS, SIZE_FACTS))
+
+
+def _doubt(hedonic: Hedonic, homes: Homes, usual: tuple[str, ...]) -> dict[str, float]:
+    return {name: float(np.var(hedonic.effect(name, homes))) for name in usual}
+
+
 def _share_known(homes: Homes, name: str) -> float:
+    if name in homes.categories:
+        return float(np.mean([level is not None for level in homes.categories[name]]))
     return float(np.mean(~np.isnan(homes.number(name))))
 
 

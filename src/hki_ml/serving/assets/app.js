@@ -74,7 +74,7 @@ function redraw() {
   if (!$("map-card").hidden) fitMap();
 }
 
-const age = (seconds) => seconds < 120 ? `${Math.round(seconds)} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+const age = (seconds) => seconds < 120 ? `${Math.round(seconds)} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : seconds < 172800 ? `${Math.round(seconds / 3600)} h` : seconds < 6.3e7 ? `${Math.round(seconds / 86400)} days` : `${(seconds / 31556952).toFixed(1)} years`;
 
 function act(what, sale) {
   if (what === "pin") { if (sale.pinned) choice.pin.delete(sale.saleId); else choice.pin.add(sale.saleId); }

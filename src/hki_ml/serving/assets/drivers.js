@@ -11,8 +11,11 @@ function showDrivers(data) {
   const bar = (name, from, to) => draw("svg", { viewBox: "0 0 400 24", preserveAspectRatio: "none", "aria-hidden": "true" },
     draw("line", { class: "join", x1: x(to), x2: x(to), y1: 0, y2: 24 }),
     draw("rect", { class: name, x: Math.min(x(from), x(to)), y: 4, width: Math.max(1.5, Math.abs(x(to) - x(from))), height: 16, rx: 1.5 }));
+  // The axis does not start at nothing, so a total is a mark on it and no bar whose length would mean something.
+  const total = (amount) => draw("svg", { viewBox: "0 0 400 24", preserveAspectRatio: "none", "aria-hidden": "true" },
+    draw("rect", { class: "base", x: x(amount) - 2, y: 2, width: 4, height: 20 }));
   const ends = (title, note, amount) => make("tr", { class: "sum" }, make("th", { scope: "row" }, title), make("td", { class: "facts-cell" }, note),
-    make("td", { class: "bar" }, bar("base", low - margin, amount)), make("td", {}, usd(amount)), make("td", {}, usd(amount)));
+    make("td", { class: "bar" }, total(amount)), make("td", {}, usd(amount)), make("td", {}, usd(amount)));
   const rows = steps.map((step, i) => make("tr", {}, make("th", { scope: "row" }, words(step.factor)), make("td", { class: "facts-cell" }, compared(step)),
     make("td", { class: "bar" }, bar(step.amountUsd < 0 ? "minus" : "plus", levels[i], levels[i + 1])),
     make("td", { class: tone(step.amountUsd) }, step.amountUsd === 0 ? "0" : signed(step.amountUsd)), make("td", { class: "nil" }, usd(levels[i + 1]))));
@@ -24,9 +27,8 @@ function showDrivers(data) {
 
 function compared(step) {
   // Coordinates say nothing to a reader; the map shows where the home is.
-  return Object.entries(step.facts).filter(([name]) => name !== "latitude" && name !== "longitude").map(([name, value]) => {
-    const usual = step.typical[name];
-    const title = words(name) === words(step.factor) ? "" : `${words(name).toLowerCase()} `;
-    return `${title}${shown(name, value)}${usual === undefined || usual === null ? "" : ` (typical ${shown(name, usual)})`}`;
-  }).join(", ");
+  const place = new Set(["latitude", "longitude"]);
+  const [mine, usual] = [step.facts, step.typical].map((facts) => Object.fromEntries(Object.entries(flat(facts)).filter(([name]) => !place.has(name))));
+  const other = phrases(differing(usual, mine));
+  return phrases(mine) + (other ? `; typical: ${other}` : "");
 }

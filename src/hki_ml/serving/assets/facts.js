@@ -2,7 +2,6 @@
 const BASIC = ["area", "property_type", "latitude", "longitude", "living_sqft", "lot_sqft", "bedrooms", "bathrooms",
   "stories", "units", "year_built", "year_renovated", "quality_grade", "condition_grade", "view_grade", "is_waterfront"];
 const TEXT = new Set(["area", "property_type"]);
-const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
 const factFields = new Map();
 let storedFacts = {};
 
@@ -24,8 +23,9 @@ function factField(name, fact) {
       list: isText && fact.categories.length ? `${id}-list` : null, placeholder: rangeHint(name, fact) });
   const list = isText && fact.categories.length
     ? make("datalist", { id: `${id}-list` }, ...fact.categories.map((value) => make("option", { value }))) : null;
-  const unit = UNITS[wire] ? `, ${UNITS[wire] === "°" ? "degrees" : UNITS[wire]}` : "";
-  const field = make("div", { class: "field" }, make("label", { for: id }, words(wire) + unit), input, list);
+  const measured = /^(.+)_(years|months|sqft|km|usd)$/.exec(wire);
+  const unit = measured ? `, ${measured[2]}` : UNITS[wire] ? `, ${UNITS[wire] === "°" ? "degrees" : UNITS[wire]}` : "";
+  const field = make("div", { class: "field" }, make("label", { for: id }, words(measured ? measured[1] : wire) + unit), input, list);
   input.addEventListener("input", markChanges);
   factFields.set(name, { wire, extra, input, field, isText });
   return field;
@@ -33,7 +33,7 @@ function factField(name, fact) {
 
 function rangeHint(name, fact) {
   if (fact.low === null || fact.low === undefined) return null;
-  const plain = (value) => (name.startsWith("year") ? String(Math.round(value)) : numberFormat.format(value));
+  const plain = (value) => (name.startsWith("year") ? String(Math.round(value)) : numberFormat.format(Math.abs(value) >= 200 ? Math.round(value) : value));
   return `${plain(fact.low)} to ${plain(fact.high)}`;
 }
 

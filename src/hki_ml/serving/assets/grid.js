@@ -4,15 +4,16 @@ function showGrid(data, act) {
   $("grid-card").hidden = !sales.length;
   $("restore").hidden = !choice.exclude.size && !choice.pin.size;
   if (!sales.length) return;
+  $("grid-title").textContent = data.noEstimate === null ? "Comparable sales, adjusted to this home" : "The nearest sales there are; no estimate rests on them";
   const factors = [...new Set(sales.flatMap((sale) => sale.adjustments.map((line) => line.factor)))];
   const row = (name, title, own, cell, note) => make("tr", { class: name }, make("th", { scope: "row" }, title, note ? make("small", {}, note) : null),
-    make("td", { class: "subject-col" }, own), ...sales.map((sale) => make("td", { "data-rank": sale.rank }, ...[cell(sale)].flat())));
+    make("td", { class: "subject-col" }, own), ...sales.map((sale) => make("td", { "data-rank": sale.rank }, ...[cell(sale)].flat().filter((item) => item !== null))));
   const line = (factor) => {
     const of = (sale) => sale.adjustments.find((entry) => entry.factor === factor);
-    const own = sales.map(of).find(Boolean).home;
-    return row("", words(factor), shown(factor, own), (sale) => {
-      const found = of(sale);
-      return found ? [make("span", { class: tone(found.amountUsd) }, found.amountUsd === 0 ? "0" : signed(found.amountUsd)), make("small", {}, shown(factor, found.comparable))] : ["–"];
+    return row("", factor === "age" ? "Age when sold" : words(factor), phrases(of(sales[0]).home), (sale) => {
+      const { amountUsd, home, comparable } = of(sale);
+      const told = Object.keys(comparable).length ? phrases(differing(comparable, home)) || "the same" : "";
+      return [make("span", { class: tone(amountUsd) }, amountUsd === 0 ? "0" : signed(amountUsd)), told ? make("small", {}, told) : null];
     });
   };
   $("grid").replaceChildren(

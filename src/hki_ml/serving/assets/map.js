@@ -7,13 +7,14 @@ function showMap(data) {
   const points = data.comparables.filter((sale) => sale.latitude !== null && sale.longitude !== null);
   const { latitude, longitude } = data.facts;
   const home = latitude === undefined || longitude === undefined ? null : { latitude, longitude };
-  $("map-card").hidden = !points.length && !home;
+  $("map-card").hidden = !home && (!points.length || data.noEstimate !== null);
   if ($("map-card").hidden) return;
   MAP.points = points;
   MAP.hasHome = home !== null;
   MAP.home = home || { latitude: points[0].latitude, longitude: points[0].longitude };
   $("legend").replaceChildren(
-    make("li", { class: "subject" }, make("span", { class: "dot", "aria-hidden": "true" }, "⌂"), make("b", {}, data.propertyId || "This home"), make("span", {}, data.estimatedValue === null ? "" : usd(data.estimatedValue))),
+    make("li", { class: "subject" }, make("span", { class: "dot", "aria-hidden": "true" }, "⌂"), make("b", {}, data.propertyId || "This home"), make("span", {}, data.estimatedValue === null ? "" : usd(data.estimatedValue)),
+      make("small", {}, data.estimatedValue === null ? "this home" : "this home, estimated value; below: sale prices")),
     ...data.comparables.map((sale) => make("li", { "data-rank": sale.rank, onpointerenter: () => light(sale.rank), onpointerleave: () => light(0) },
       make("span", { class: "dot" }, String(sale.rank)), make("b", {}, sale.propertyId), make("span", {}, usd(sale.priceUsd)),
       make("small", {}, `${sale.distanceKm === null ? "distance unknown" : `${sale.distanceKm.toFixed(2)} km`} · sold ${day(sale.soldAt)} · weight ${percent(sale.weight)}`))));
@@ -49,11 +50,15 @@ function drawMap() {
   const svg = draw("svg", { viewBox: `0 0 ${MAP.width} ${MAP.height}`, tabindex: "0", role: "img",
     "aria-label": `Map of this home and ${MAP.points.length} comparable sales. Distances: ${told}. Arrow keys move, plus and minus zoom.` });
   svg.append(graticule(), rings());
+  const home = MAP.hasHome ? onMap(MAP.home) : null;
   for (const sale of [...MAP.points].reverse()) {
     const [x, y] = onMap(sale);
+    // A sale that the home would hide stands aside, on a leader.
+    const aside = home && Math.hypot(x - home[0], y - home[1]) < 18 ? 24 : 0;
     svg.append(draw("g", { class: "pin", "data-rank": sale.rank, transform: `translate(${x} ${y})`, onpointerenter: () => light(sale.rank), onpointerleave: () => light(0) },
       draw("title", {}, `${sale.rank}. ${sale.propertyId}, ${usd(sale.priceUsd)}, ${sale.distanceKm === null ? "" : `${sale.distanceKm.toFixed(2)} km`}`),
-      draw("circle", { r: 10 + 12 * Math.min(0.5, sale.weight) }), draw("text", { y: 4.3 }, String(sale.rank))));
+      aside ? draw("line", { class: "leader", x1: 0, y1: 0, x2: aside, y2: -aside }) : null,
+      draw("circle", { cx: aside, cy: -aside, r: 10 + 12 * Math.min(0.5, sale.weight) }), draw("text", { x: aside, y: 4.3 - aside }, String(sale.rank))));
   }
   if (MAP.hasHome) {
     const [x, y] = onMap(MAP.home);

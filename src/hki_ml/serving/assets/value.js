@@ -7,12 +7,13 @@ function showValue(data) {
   $("value").textContent = none ? "We do not know enough" : usd(data.estimatedValue);
   $("of").textContent = `${subject}, as of ${day(data.asOf)}`;
   $("marks").replaceChildren(...(none ? [] : [
-    ["Confidence", percent(data.confidence)], ["Error (FSD)", `± ${percent(data.fsd, 1)}`],
-    ["Comparables", String(data.comparables.length)],
+    ["Chance within ±10 %", percent(data.confidence)], ["Typical error (FSD)", `± ${percent(data.fsd, 1)}`],
+    ["Comparable sales", String(data.comparables.length)],
   ].map(([term, text]) => make("div", {}, make("dt", {}, term), make("dd", {}, text)))));
   $("spans").replaceChildren(...(none
-    ? [make("ul", { class: "reasons" }, ...data.noEstimate.reasons.map((reason) => make("li", {}, reason)))]
+    ? [make("ul", { class: "reasons" }, ...data.noEstimate.reasons.map((reason) => make("li", {}, readable(reason))))]
     : [spans(data), spansTable(data)]));
+  $("honest").hidden = none;
   $("notes").textContent = notes(data);
 }
 
@@ -23,6 +24,7 @@ function notes(data) {
   if (data.overriddenFacts.length) {
     said.push("What if: " + data.overriddenFacts.map((o) => `${words(o.fact).toLowerCase()} ${shown(o.fact, o.was)} → ${shown(o.fact, o.now)}`).join(", ") + ".");
   }
+  if (data.ignoredFacts.length) said.push(`This model does not look at: ${data.ignoredFacts.map((fact) => words(fact.fact).toLowerCase()).join(", ")}.`);
   return said.join(" ");
 }
 

@@ -58,8 +58,11 @@ const WORDS = { livingSqft: "Living area", lotSqft: "Lot", yearBuilt: "Built", y
 const UNITS = { livingSqft: "sqft", lotSqft: "sqft", size: "sqft", lot: "sqft", latitude: "°", longitude: "°" };
 const UNGROUPED = new Set(["latitude", "longitude"]);
 
+const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
+
 function words(name) {
   if (WORDS[name]) return WORDS[name];
+  if (WORDS[camel(name)]) return WORDS[camel(name)];
   const spaced = name.replace(/^extra[._]?/, "").replace(/([a-z])([A-Z])/g, "$1 $2").replace(/_/g, " ").toLowerCase().trim();
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
@@ -71,3 +74,30 @@ function shown(name, value) {
   const digits = (name.startsWith("year") || name === "age") ? String(Math.round(value)) : UNGROUPED.has(name) ? String(Number(value.toFixed(4))) : numberFormat.format(value);
   return UNITS[name] ? `${digits}${UNITS[name] === "°" ? "" : " "}${UNITS[name]}` : digits;
 }
+
+// Facts as a person reads them: {yearBuilt: 1955, yearRenovated: 1990} is "built 1955, renovated 1990".
+const SPOKEN = ["bedrooms", "bathrooms", "stories", "units"];
+const flat = ({ extra, ...facts }) => ({ ...facts, ...extra });
+const spokenOrder = (name) => (SPOKEN.indexOf(name) < 0 ? SPOKEN.length : SPOKEN.indexOf(name));
+
+function phrase(name, value) {
+  if (typeof value === "boolean") return `${value ? "" : "no "}${words(name).replace(/^Is /, "").toLowerCase()}`;
+  if (typeof value === "string") return name === "area" ? `area ${value}` : shown(name, value);
+  if (SPOKEN.includes(name)) return `${shown(name, value)} ${value === 1 ? (name === "stories" ? "story" : name.slice(0, -1)) : name}`;
+  const measured = /^(.+)_(years|months|sqft|km|usd)$/.exec(name);
+  if (measured) return `${words(measured[1]).toLowerCase()} ${shown("", value)} ${measured[2]}`;
+  return `${words(name).toLowerCase()} ${shown(name, value)}`;
+}
+
+function phrases(facts) {
+  const all = Object.entries(flat(facts)).sort(([a], [b]) => spokenOrder(a) - spokenOrder(b));
+  if (all.length === 1 && typeof all[0][1] === "number" && UNITS[all[0][0]]) return shown(...all[0]);
+  return all.map(([name, value]) => phrase(name, value)).join(", ");
+}
+
+function differing(facts, from) {
+  const other = flat(from);
+  return Object.fromEntries(Object.entries(flat(facts)).filter(([name, value]) => other[name] !== value));
+}
+
+const readable = (text) => text.replace(/\b[a-z]+(?:_[a-z0-9]+)+\b/g, (name) => words(name).toLowerCase()).replace(/^./, (letter) => letter.toUpperCase());
