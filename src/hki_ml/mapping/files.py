@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from hki_ml.errors import FileUnreadable
+from hki_ml.mapping.arrow_csv import read_csv
 from hki_ml.mapping.format import Layout
 
 Kind = Literal["csv", "parquet", "excel", "jsonl"]
@@ -187,33 +188,25 @@ def _csv(path: Path, layout: Layout) -> Rows:
     def read(
         wanted: Sequence[str], on_malformed: Callable[[Malformed], None]
     ) -> Iterator[pl.DataFrame]:
-        def skip(row: Any) -> str:
+        def tell(row: Any) -> None:
             detail = f"expected {row.expected_columns} columns, got {row.actual_columns}"
             on_malformed(Malformed(row.number - layout.header_row, detail, row.text))
-            return "skip"
 
-        with pyarrow.csv.open_csv(
-            path,
-            # One thread: only then does Arrow say the number of a malformed row.
-            pyarrow.csv.ReadOptions(
-                use_threads=False,
-                block_size=CSV_BLOCK_BYTES,
-                column_names=names,
-                skip_rows=layout.header_row,
-                encoding=layout.encoding,
-            ),
-            pyarrow.csv.ParseOptions(
-                delimiter=separator, newlines_in_values=True, invalid_row_handler=skip
-            ),
-            pyarrow.csv.ConvertOptions(
-                include_columns=list(wanted),
-                column_types=dict.fromkeys(wanted, pa.string()),
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        ) as reader:
-            for batch in reader:
-                yield _frame(pa.Table.from_batches([batch]))
+        reading = pyarrow.csv.ReadOptions(
+            use_threads=False,  # only then does Arrow say the number of a malformed row
+            block_size=CSV_BLOCK_BYTES,
+            column_names=names,
+            skip_rows=layout.header_row,
+            encoding=layout.encoding,
+        )
+        converting = pyarrow.csv.ConvertOptions(
+            include_columns=list(wanted),
+            column_types=dict.fromkeys(wanted, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+        )
+        for batch in read_csv(path, (reading, converting), separator=separator, on_bad_row=tell):
+            yield _frame(pa.Table.from_batches([batch]))
 
     return Rows(path, "csv", names, None, read)
 
