@@ -11,7 +11,7 @@ from served import HERE, environment
 
 HEAVY = ("feast", "lightgbm", "mlflow", "prefect", "sklearn", "torch")
 SERVED = (
-    "import sys, bentos.service, hki_ml.models.valuation.appraiser, hki_ml.wiring, hki_ml.models.valuation.artifact, "
+    "import sys, bentos.service, hki_ml.wiring, hki_ml.models.valuation.artifact, "
     "hki_ml.models.valuation.appraiser, hki_ml.adapters.features_feast, hki_ml.adapters.registry_mlflow; "
     f"print([name for name in {HEAVY!r} if name in sys.modules])"
 )
