@@ -216,3 +216,33 @@ def test_the_home_as_sold_is_not_outside_what_sales_reach(office: Office) -> Non
         office.appraiser.reference.outside(facts(sale)) for _, sale in office.known.iterrows()
     ]
     assert np.mean([bool(told) for told in outside]) < 0.02
+
+
+def test_a_fact_that_is_not_given_is_the_areas_typical_one_and_that_is_told(office: Office) -> None:
+    home = office.home(0)
+    typical = office.appraiser.reference.typical_of(str(home["area"]))
+    silent = office.ask({name: value for name, value in home.items() if name != "lot_sqft"})
+    spoken = office.ask(home | {"lot_sqft": typical["lot_sqft"]})
+    assert dict(silent.assumed) == {"lot_sqft": typical["lot_sqft"]}
+    assert dict(spoken.assumed) == {}
+    assert silent.estimated_value_usd == spoken.estimated_value_usd
+
+
+def test_every_fact_that_is_not_given_widens_the_intervals(office: Office) -> None:
+    home = office.home(0)
+    widths = []
+    for left_out in ((), ("lot_sqft",), ("lot_sqft", "quality_grade")):
+        said = office.ask({name: value for name, value in home.items() if name not in left_out})
+        interval = said.intervals["p80"]
+        widths.append(np.log(interval.high / interval.low))
+    assert widths[0] < widths[1] < widths[2]
+
+
+def test_a_home_of_whom_only_size_and_place_are_known_is_valued_with_doubt_or_not_at_all(
+    office: Office,
+) -> None:
+    home = office.home(0)
+    known = {name: home[name] for name in ("area", "latitude", "longitude", "living_sqft")}
+    said, whole = office.ask(known), office.ask(home)
+    assert whole.fsd is not None
+    assert said.fsd is None or said.fsd > whole.fsd

@@ -66,3 +66,11 @@ def test_works_that_cost_more_than_the_home_leave_no_offer():
 def test_terms_out_of_range_are_refused_by_name():
     with pytest.raises(FactOutOfRange, match=r"selling_cost_rate: expected 0 to 0\.5, got 0\.9"):
         offer(InvestmentTerms(selling_cost_rate=0.9))
+
+
+def test_works_that_are_not_paid_for_do_not_raise_the_offer():
+    free = offer(InvestmentTerms(), repaired=VALUE * 1.2)
+    assert free.maximum_allowable_offer_usd == offer(InvestmentTerms()).maximum_allowable_offer_usd
+    assert free.renovation_potential_usd == pytest.approx(0.2 * VALUE)
+    paid = offer(InvestmentTerms(rehab_cost_usd=10_000), repaired=VALUE * 1.2)
+    assert paid.maximum_allowable_offer_usd > free.maximum_allowable_offer_usd
