@@ -1,150 +1,180 @@
-"""Print the valuation figures of the four benchmark cities, and keep them as JSON.
+"""The valuation's figures on public data, out of time, against their targets: a Markdown table.
 
-Usage: python benchmarks/valuation_figures.py [--city seattle|king_county|singapore|new_york] [--json OUT]
-
-Reads the public data sets under HKI_REAL_DATA (default: ../shared/data).
+``python benchmarks/valuation_figures.py [--city seattle …] [--json-in FOLDER | --json-out FOLDER]``.
+Each city is what ``hki backtest valuation FILE --mapping mappings/CITY.toml --cutoff …`` does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
+from hki_ml.mapping.format import load_mapping
+from hki_ml.pipeline.backtest import Question, backtest
+from hki_ml.settings import load_settings
 
-from hki_ml.models.valuation.evaluate import Backtest, Terms, backtest
-
-DATA = Path(os.environ.get("HKI_REAL_DATA", "../shared/data"))
-SQUARE_FEET = 10.7639  # a square metre
-
-
-def numbers(frame: pd.DataFrame, names: dict[str, str]) -> dict[str, pd.Series]:
-    """Return columns under their canonical names as floats."""
-    return {ours: frame[theirs].astype("float64") for ours, theirs in names.items()}
+ROOT = Path(__file__).parents[1]
+REGIMES = ("as_known", "strict")
+RIVALS = ("LightGBM alone", "RandomForest + network", "comparables alone")
 
 
-def ids(frame: pd.DataFrame) -> pd.Series:
-    """Return one id a row for files that have none."""
-    return pd.Series(np.arange(len(frame)).astype(str), index=frame.index)
+@dataclass(frozen=True)
+class City:
+    file: str
+    cutoff: str
+    until: str | None
+    targets: dict[str, tuple[str, Callable[[float], bool]]]
 
 
-def seattle() -> pd.DataFrame:
-    """Read Seattle 2010 to 2016."""
-    d = pd.read_parquet(DATA / "seattle_repeat_sales/seattle_sales.parquet")
-    same = {
-        "price_usd": "sale_price", "latitude": "latitude", "longitude": "longitude",
-        "living_sqft": "tot_sf", "lot_sqft": "lot_sf", "bedrooms": "beds", "bathrooms": "baths",
-        "quality_grade": "bldg_grade", "is_waterfront": "wfnt",
-    }  # fmt: skip
-    year = d.sale_date.dt.year
-    return pd.DataFrame({
-        "sale_id": d.sale_id, "property_id": d.pinx, "sold_at": d.sale_date, "area": d.area,
-        "property_type": d.use_type, "year_built": (year - d.age).astype(float),
-        "year_renovated": (year - d.eff_age).astype(float), **numbers(d, same),
-    })  # fmt: skip
+def at_most(limit: float) -> tuple[str, Callable[[float], bool]]:
+    return f"≤ {limit:g}", lambda value: value <= limit
 
 
-def king_county() -> pd.DataFrame:
-    """Read King County, May 2014 to May 2015."""
-    d = pd.read_parquet(DATA / "kc_house_sales/kc_house_sales.parquet")
-    same = {
-        "price_usd": "price", "latitude": "lat", "longitude": "long", "living_sqft": "sqft_living",
-        "lot_sqft": "sqft_lot", "bedrooms": "bedrooms", "bathrooms": "bathrooms", "stories": "floors",
-        "year_built": "yr_built", "quality_grade": "grade", "condition_grade": "condition",
-        "view_grade": "view", "is_waterfront": "waterfront", "extra_sqft_above": "sqft_above",
-        "extra_sqft_basement": "sqft_basement", "extra_sqft_living15": "sqft_living15",
-        "extra_sqft_lot15": "sqft_lot15",
-    }  # fmt: skip
-    return pd.DataFrame({
-        "sale_id": ids(d), "property_id": d.id, "sold_at": d.date, "area": d.zipcode,
-        "property_type": "house",
-        "year_renovated": d.yr_renovated.where(d.yr_renovated > 0).astype(float), **numbers(d, same),
-    })  # fmt: skip
+def at_least(limit: float) -> tuple[str, Callable[[float], bool]]:
+    return f"≥ {limit:g}", lambda value: value >= limit
 
 
-def singapore() -> pd.DataFrame:
-    """Read Singapore public flats 2017 to 2023, by month; prices in SGD."""
-    d = pd.read_parquet(DATA / "sg_hdb_resale/hdb_resale_2017_2023.parquet")
-    same = {
-        "price_usd": "resale_price", "latitude": "latitude", "longitude": "longitude",
-        "year_built": "lease_commence_date",
-    }  # fmt: skip
-    return pd.DataFrame({
-        "sale_id": ids(d), "property_id": ids(d), "sold_at": d.month, "area": d.town,
-        "property_type": d.flat_type, "living_sqft": d.floor_area_sqm * SQUARE_FEET,
-        "extra_storey": d.storey_range.str[:2].astype(float) + 1, "extra_flat_model": d.flat_model,
-        "extra_street": d.street_name, **numbers(d, same),
-    })  # fmt: skip
+def within(low: float, high: float) -> tuple[str, Callable[[float], bool]]:
+    return f"{low:g} to {high:g}", lambda value: low <= value <= high
 
 
-def new_york(*, market_only: bool = True) -> pd.DataFrame:
-    """Read New York: all market sales of all classes (price of 10,000 USD and more)."""
-    d = pd.read_parquet(DATA / "nyc_property_sales/nyc_sales_2015bk_2019_2024.parquet")
-    if market_only:
-        d = d[d.is_market_sale.fillna(value=False).astype(bool)].reset_index(drop=True)
-    same = {
-        "price_usd": "sale_price", "latitude": "zip_lat", "longitude": "zip_lon",
-        "units": "total_units", "extra_residential_units": "residential_units",
-        "extra_commercial_units": "commercial_units",
-    }  # fmt: skip
-    above = {
-        "living_sqft": "gross_square_feet",
-        "lot_sqft": "land_square_feet",
-        "year_built": "year_built",
-    }
-    positive = {k: s.where(s > 0) for k, s in numbers(d, above).items()}
-    block = d.borough.astype(str) + "-" + d.block.astype(str)
-    return pd.DataFrame({
-        "sale_id": ids(d), "property_id": block + "-" + d.lot.astype(str), "sold_at": d.sale_date,
-        "area": d.borough.astype(str) + " " + d.neighborhood,
-        "property_type": d.building_class_category,
-        "extra_building_class": d.building_class_at_time_of_sale,
-        "extra_tax_class": d.tax_class_at_time_of_sale.astype(str), "extra_zip": d.zip_code,
-        "extra_borough": d.borough.astype(str), "extra_tax_block": block,
-        "extra_block_number": d.borough.astype(float) * 1e5 + d.block.astype(float),
-        **positive, **numbers(d, same),
-    })  # fmt: skip
-
-
-CITIES: dict[str, tuple[Callable[[], pd.DataFrame], Terms]] = {
-    "seattle": (seattle, Terms(pd.Timestamp("2016-07-01"))),
-    "king_county": (king_county, Terms(pd.Timestamp("2015-03-01"))),
-    "singapore": (singapore, Terms(pd.Timestamp("2023-07-01"), step_days=None)),
-    "new_york": (new_york, Terms(pd.Timestamp("2024-01-01"), step_days=None)),
+# The design document's targets, the same for every city.
+DESIGN = {"MAPE": at_most(10), "R2": at_least(0.85), "cover95": at_least(93)}
+COVERAGE = {"cover80": within(78.5, 81.5), "cover95": within(93.5, 96.5)}
+CITIES = {
+    "seattle": City(
+        "seattle_repeat_sales/seattle_sales.parquet",
+        "2016-07-01",
+        None,
+        {
+            "MdAPE": at_most(8.0),
+            "PPE10": at_least(59),
+            "PRB": within(-0.03, 0.03),
+            "PRD": within(0.98, 1.03),
+            "COD": at_most(12),
+        },
+    ),
+    "king_county": City(
+        "kc_house_sales/kc_house_sales.parquet",
+        "2015-03-01",
+        None,
+        {"MdAPE": at_most(7.9), "PPE10": at_least(60), "R2": at_least(0.90)},
+    ),
+    "singapore": City(
+        "sg_hdb_resale/hdb_resale_2017_2023.parquet", "2023-07-01", None, {"MAPE": at_most(3.3)}
+    ),
+    "new_york": City(
+        "nyc_property_sales/nyc_sales_2015bk_2019_2024.parquet",
+        "2024-01-01",
+        "2025-01-01",
+        {"MdAPE": at_most(13)},
+    ),
 }
 
 
-def judged(city: str, sales: pd.DataFrame) -> pd.Series | None:
-    """Return the sales that the figure is about; New York: 1-3 family homes of 100 k to 5 M USD."""
-    if city != "new_york":
-        return None
-    return sales.property_type.str[:2].isin(["01", "02", "03"]) & sales.price_usd.between(1e5, 5e6)
+def run(name: str, city: City) -> dict[str, Any]:
+    settings = load_settings()
+    cutoff, until = (
+        None if day is None else datetime.fromisoformat(day).replace(tzinfo=UTC)
+        for day in (city.cutoff, city.until)
+    )
+    question = Question(cutoff, until, datetime.now(UTC), threads=1)
+    mapping = load_mapping(ROOT / "mappings" / f"{name}.toml")
+    return backtest("valuation", settings.real_data / city.file, mapping, question).as_json()
 
 
-def run(city: str) -> Backtest:
-    """Run one city's backtest."""
-    load, terms = CITIES[city]
-    sales = load()
-    return backtest(sales, terms, judged=judged(city, sales))
+def table(name: str, city: City, found: dict[str, Any]) -> list[str]:
+    overall = {regime: found[f"overall, {regime}"]["all"] for regime in REGIMES}
+    rivals = found["side by side, as_known"]
+    n = overall["as_known"]["n"]
+    lines = [
+        f"\n### {name.replace('_', ' ').title()}, n = {n:,}, from {city.cutoff}\n",
+        f"| figure | target | as known | strict | {' | '.join(RIVALS)} |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    asked = [("ours", name, *target) for name, target in {**city.targets, **COVERAGE}.items()]
+    asked += [("design", name, *target) for name, target in DESIGN.items()]
+    for origin, figure, text, is_met in asked:
+        ours = [_cell(overall[regime][figure], is_met) for regime in REGIMES]
+        theirs = [_plain(rivals[rival].get(figure)) for rival in RIVALS]
+        label = figure if origin == "ours" else f"{figure} (design document)"
+        lines.append(f"| {label} | {text} | {' | '.join([*ours, *theirs])} |")
+    return lines + _widths(overall) + _areas(found) + [_cost(found)]
+
+
+def _cell(figure: dict[str, float], is_met: Callable[[float], bool]) -> str:
+    value = figure["value"]
+    verdict = "met" if is_met(value) else "**missed**"
+    return f"{value:.4g} [{figure['low']:.4g}, {figure['high']:.4g}], {verdict}"
+
+
+def _plain(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else f"{figure['value']:.4g}"
+
+
+def _widths(overall: dict[str, Any]) -> list[str]:
+    widths = [
+        f"| median width {level} % (split conformal {overall['as_known'][f'width{level} split']['value']:.3g}) | | "
+        + " | ".join(f"{overall[regime][f'width{level}']['value']:.3g}" for regime in REGIMES)
+        + " | | | |"
+        for level in (80, 95)
+    ]
+    hit = " | ".join(f"{overall[regime]['hit rate']['value']:.1f}" for regime in REGIMES)
+    return [*widths, f"| hit rate % | | {hit} | | | |"]
+
+
+def _areas(found: dict[str, Any]) -> list[str]:
+    cells = []
+    for regime in REGIMES:
+        areas = found[f"by area, {regime}"]
+        short = {
+            level: [
+                name for name, row in areas.items() if row[f"cover{level}"]["value"] < level - 5
+            ]
+            for level in (80, 95)
+        }
+        told = ", ".join(
+            f"{name} (n {areas[name]['n']}, {areas[name][f'cover{level}']['value']:.1f})"
+            for level, names in short.items()
+            for name in names[:4]
+        )
+        count = f"{len(short[80])} / {len(short[95])} of {len(areas)}"
+        verdict = "met" if not short[80] and not short[95] else f"**missed**: {told}"
+        cells.append(f"{count}, {verdict}")
+    return [
+        f"| areas (n ≥ 30) under nominal - 5 at 80 / 95 % | 0 / 0 | {' | '.join(cells)} | | | |"
+    ]
+
+
+def _cost(found: dict[str, Any]) -> str:
+    weights = ", ".join(f"{who} {share:g}" for who, share in found["note"]["weights"].items())
+    return (
+        f"\nTrained on {found['note']['sales']:,} sales in {found['train_seconds']:.0f} s with "
+        f"{found['peak_memory_gb']:.2f} GB at most. Weights: {weights}."
+    )
 
 
 def main() -> None:
-    """Run the cities that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--city", choices=sorted(CITIES), action="append")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--city", nargs="*", default=list(CITIES), choices=list(CITIES))
+    parser.add_argument("--json-in", type=Path, help="read what --json of hki backtest wrote")
+    parser.add_argument("--json-out", type=Path)
     asked = parser.parse_args()
-    found: dict[str, object] = {}
-    for city in asked.city or CITIES:
-        result = run(city)
-        print(f"== {city}\n{result}\n", flush=True)
-        found[city] = result.as_json()
-        if asked.json:
-            asked.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    for name in asked.city:
+        city = CITIES[name]
+        if asked.json_in is not None:
+            found = json.loads((asked.json_in / f"{name}.json").read_text())
+        else:
+            found = run(name, city)
+        if asked.json_out is not None:
+            asked.json_out.mkdir(parents=True, exist_ok=True)
+            (asked.json_out / f"{name}.json").write_text(json.dumps(found, indent=1))
+        print("\n".join(table(name, city, found)), flush=True)
 
 
 if __name__ == "__main__":

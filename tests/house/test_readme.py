@@ -26,8 +26,9 @@ def test_make_alone_lists_every_verb_that_has_an_explanation():
 
 
 def test_every_hki_command_in_the_documents_exists():
-    from hki_ml.cli import app
     from typer.testing import CliRunner
+
+    from hki_ml.cli import app
 
     known = CliRunner().invoke(app, ["--help"]).output
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:

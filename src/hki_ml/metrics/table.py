@@ -42,10 +42,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Lines under one title; ``str`` lays them out in columns."""
+    """Lines under one title; ``str`` lays them out in columns.
+
+    ``is_tall`` lays it out with a line a figure: for a few rows of many figures with intervals.
+    """
 
     title: str
     rows: Sequence[Row]
+    is_tall: bool = False
 
     def __str__(self) -> str:
         """Return the table as text."""
@@ -54,6 +58,8 @@ class Table:
         for row in self.rows:
             cells = [str(row.figures[k]) if k in row.figures else "" for k in names]
             lines.append([row.name, str(row.n), *cells])
+        if self.is_tall:
+            lines = [list(line) for line in zip(*lines, strict=True)]
         width = [max(len(line[j]) for line in lines) for j in range(len(lines[0]))]
         body = [
             "  ".join([line[0].ljust(width[0]), *map(str.rjust, line[1:], width[1:])])

@@ -35,7 +35,13 @@ from hki_ml.models.valuation.predict import Valuer, follow, reach_of
 from hki_ml.models.valuation.train import train
 
 BoolArray = NDArray[np.bool_]
-REGIMES = ("as_known", "strict")
+ORDER = ("overall", "side by side", "by price tier", "by area")
+LEGEND = (
+    "as_known: the model is frozen, a sale may lean on sales recorded strictly before its day, as in use\n"
+    "strict: nothing after the cut-off is known at all\n"
+    "in percent: MAPE MdAPE PPE cover width (of the interval, as a share of the value); [95 % interval]\n"
+    "split: the width of plain split conformal intervals from the same sales"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ class Backtest:
     def __str__(self) -> str:
         """Return all tables, then time and memory."""
         cost = f"{self.seconds:.1f} s to train, {self.peak_memory_gb:.2f} GB at most"
-        return "\n\n".join([*map(str, self.tables), cost])
+        order = sorted(self.tables, key=lambda table: ORDER.index(table.title.split(", ")[0]))
+        return "\n\n".join([*map(str, order), LEGEND, cost])
 
     def as_json(self) -> dict[str, object]:
         """Return everything for a JSON file."""
@@ -200,7 +207,7 @@ def _regime_tables(
     rows = [overall]
     if said.hit.any():
         rows.append(full_row("with an estimate", said.take(said.hit), seed=seed))
-    tables = [Table(f"overall, {name}", rows)]
+    tables = [Table(f"overall, {name}", rows, is_tall=True)]
     by_area = area_rows(said)
     if by_area:
         tables.append(Table(f"by area, {name}", by_area))
