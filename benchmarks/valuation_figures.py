@@ -25,6 +25,8 @@ RIVALS = ("LightGBM alone", "RandomForest + network", "comparables alone")
 
 @dataclass(frozen=True)
 class City:
+    """What is asked of one city: its file, the judged period, the targets."""
+
     file: str
     cutoff: str
     until: str | None
@@ -118,8 +120,9 @@ def _plain(figure: dict[str, float] | None) -> str:
 
 
 def _widths(overall: dict[str, Any]) -> list[str]:
+    split = {level: overall["as_known"][f"width{level} split"]["value"] for level in (80, 95)}
     widths = [
-        f"| median width {level} % (split conformal {overall['as_known'][f'width{level} split']['value']:.3g}) | | "
+        f"| median width {level} % (split conformal {split[level]:.3g}) | | "
         + " | ".join(f"{overall[regime][f'width{level}']['value']:.3g}" for regime in REGIMES)
         + " | | | |"
         for level in (80, 95)
