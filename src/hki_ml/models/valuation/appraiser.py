@@ -23,6 +23,7 @@ from hki_ml.models.valuation.answer import (
     Valuation,
 )
 from hki_ml.models.valuation.explain import drivers
+from hki_ml.models.valuation.features import View
 from hki_ml.models.valuation.homes import Homes
 from hki_ml.models.valuation.investment import check_terms, invest
 from hki_ml.models.valuation.predict import Valuer, Values
@@ -101,33 +102,46 @@ class Appraiser:
                 as_of, (f"no sale is known before that month; the first is of {first}",)
             )
         known = self._as_known(day)
-        area = home.get("area")
-        typical = self.reference.typical_of(area if isinstance(area, str) else None)
         assumed, doubt = self.reference.assumed(home)
-        given, home = home, {**home, **assumed}
-        homes = self._homes(known, [typical, home], day)
-        view = known.core.look(homes, seek=select(Selection.of(known.core, choice, row=1)))
-        subject = homes.take(np.array([1]))
-        said = _unsure(known.value_seen(view.take(np.array([1])), subject), doubt)
-        asked = Subject(subject, home, said)
+        asked, pair, typical = self._look(known, {**home, **assumed}, (day, doubt), choice)
         comparables = grid(known, asked, choice)
-        reasons = self._against(asked, len(comparables), given)
+        reasons = self._against(asked, len(comparables), home)
         if reasons:
-            return Valuation(as_of, tuple(reasons), comparables=comparables)
-        base, parts = drivers(known, view, (typical, home))
-        intervals = _intervals(said)
+            return Valuation(as_of, tuple(reasons), comparables=comparables, assumed=assumed)
+        base, parts = drivers(known, pair, (typical, asked.facts))
+        intervals = _intervals(asked.said)
         return Valuation(
             as_of,
-            estimated_value_usd=float(said.usd[0]),
+            estimated_value_usd=float(asked.said.usd[0]),
             intervals=intervals,
-            fsd=float(said.fsd[0]),
-            confidence=_within(said),
+            fsd=float(asked.said.fsd[0]),
+            confidence=_within(asked.said),
             comparables=comparables,
             typical_value_usd=base,
             drivers=parts,
             assumed=assumed,
             investment=self._deal(known, asked, intervals, terms),
         )
+
+    def _look(
+        self,
+        known: Valuer,
+        home: Mapping[str, FactValue],
+        moment: tuple[int, float],
+        choice: ComparableChoice,
+    ) -> tuple[Subject, View, Mapping[str, FactValue]]:
+        """Return the home with what is said of it, a view of its area's typical home and it, the typical.
+
+        ``moment`` is the day, and what is not known of the home (log price, 1 sd).
+        """
+        day, doubt = moment
+        area = home.get("area")
+        typical = self.reference.typical_of(area if isinstance(area, str) else None)
+        homes = self._homes(known, [typical, home], day)
+        pair = known.core.look(homes, seek=select(Selection.of(known.core, choice, row=1)))
+        subject = homes.take(np.array([1]))
+        said = _unsure(known.value_seen(pair.take(np.array([1])), subject), doubt)
+        return Subject(subject, home, said), pair, typical
 
     def _as_known(self, day: int) -> Valuer:
         """Return the valuer with the market as known at the start of the day's month."""
@@ -158,8 +172,10 @@ class Appraiser:
         reasons = self.reference.outside(home)
         fsd = float(asked.said.fsd[0])
         if fsd > HIGHEST_FSD:
+            unsaid = [name for name in asked.facts if home.get(name) is None]
+            help_would = f"; it would help to know {', '.join(unsaid)}" if unsaid else ""
             reasons.append(
-                f"the forecast's standard deviation is {fsd:.0%}, more than {HIGHEST_FSD:.0%}"
+                f"the forecast's standard deviation is {fsd:.0%}, more than {HIGHEST_FSD:.0%}{help_would}"
             )
         if comparables < FEWEST_COMPARABLES:
             reasons.append(f"{comparables} comparable sales, fewer than {FEWEST_COMPARABLES}")
