@@ -8,6 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from hki_ml.errors import FactOutOfRange
 from hki_ml.metrics.ratio import ppe
@@ -246,3 +247,24 @@ def test_a_home_of_whom_only_size_and_place_are_known_is_valued_with_doubt_or_no
     said, whole = office.ask(known), office.ask(home)
     assert whole.fsd is not None
     assert said.fsd is None or said.fsd > whole.fsd
+
+
+def test_the_confidence_that_is_told_is_that_of_the_intervals_beside_it(office: Office) -> None:
+    """A constant, or a number from elsewhere, would not move with what the answer says of itself."""
+    answers = [office.ask(office.home(row)) for row in range(0, len(office.later), 4)]
+    given = [said for said in answers if said.estimated_value_usd is not None]
+    told = np.array([said.confidence for said in given])
+    for level in ("p68", "p80", "p95"):
+        width = [np.log(said.intervals[level].high / said.intervals[level].low) for said in given]
+        assert spearmanr(told, width).statistic < -0.9
+
+
+def test_switching_every_group_is_the_value_of_the_whole_ensemble(office: Office) -> None:
+    """Drivers of one member, or of a stand-in, would end at another value."""
+    for row in SOME:
+        said = office.ask(office.home(row))
+        frame = office.later.iloc[[row]]
+        whole = office.appraiser.valuer.predict(frame, as_of=CUTOFF)["value_usd"].iloc[0]
+        assert said.typical_value_usd is not None
+        total = said.typical_value_usd + sum(driver.amount_usd for driver in said.drivers)
+        assert total == pytest.approx(whole, rel=1e-6)
