@@ -103,6 +103,70 @@ MARKET_TREND = pa.schema(
 )
 """How each area's market stood at the start of a month, from sales before it (view ``market_trend``)."""
 
+LEADS = pa.schema(
+    [
+        ("lead_id", pa.string()),
+        ("created_at", TIME),
+        ("created_known_at", TIME),
+        ("lead_source", pa.string()),
+        ("property_id", pa.string()),
+        ("asking_price_usd", pa.float64()),
+        ("facts_json", pa.string()),
+        ("source", pa.string()),
+        ("outcome", pa.string()),
+        ("ended_at", TIME),
+        ("ended_known_at", TIME),
+        ("outcome_source", pa.string()),
+    ]
+)
+"""One row a lead as it came, and how it ended: ``closed``, ``lost`` or null while it is open."""
+
+PROPERTY_VALUE = pa.schema(
+    [
+        ("property_id", pa.string()),
+        ("event_timestamp", TIME),
+        ("created", TIME),
+        ("property_value_estimate", pa.float64()),
+        ("property_value_fsd", pa.float64()),
+        ("comparable_properties_count", pa.int64()),
+        ("property_value_model_version", pa.string()),
+    ]
+)
+"""What homes that leads are about were worth at a moment, by sales before it (view ``property_value``)."""
+
+LEAD_STATE = pa.schema(
+    [
+        ("lead_id", pa.string()),
+        ("event_timestamp", TIME),
+        ("created", TIME),
+        ("lead_created_at_us", pa.int64()),
+        ("lead_source", pa.string()),
+        ("lead_property_id", pa.string()),
+        ("lead_area", pa.string()),
+        ("lead_asking_price_usd", pa.float64()),
+        ("lead_facts_json", pa.string()),
+        ("lead_moments_json", pa.string()),
+        ("lead_outcome", pa.string()),
+        ("lead_source_quality", pa.float64()),
+        ("lead_source_quality_n", pa.float64()),
+        ("lead_close_rate", pa.float64()),
+        ("lead_close_rate_n", pa.float64()),
+        ("property_value_estimate", pa.float64()),
+        ("property_value_fsd", pa.float64()),
+        ("comparable_properties_count", pa.float64()),
+        ("property_living_sqft", pa.float64()),
+        ("property_year_built", pa.float64()),
+        ("neighborhood_appreciation_rate", pa.float64()),
+        ("market_price_per_sqft_usd", pa.float64()),
+        ("market_sales_count_90d", pa.float64()),
+    ]
+)
+"""What was known of each lead at a moment: what stands still, and the moments that clocks run from.
+
+Nothing in it moves with the clock; recency, decay and counts over windows are derived from
+``lead_moments_json`` when the question is asked (``hki_ml.learning.lead_clock``).
+"""
+
 FEATURE_SERVICES = pa.schema(
     [
         ("service", pa.string()),
@@ -130,6 +194,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "sales": SALES,
     "property_facts": PROPERTY_FACTS,
     "market_trend": MARKET_TREND,
+    "leads": LEADS,
+    "lead_state": LEAD_STATE,
+    "property_value": PROPERTY_VALUE,
     "feature_services": FEATURE_SERVICES,
     "materialized": MATERIALIZED,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hki_ml.events import CONTENT_SEPARATOR, event_ids
+from hki_ml.identity import CONTENT_SEPARATOR, event_ids
 from hki_ml.mapping.apply import SALE_KEY
 from hki_ml.mapping.format import Mapping
 from hki_ml.tables import EXTRA_PREFIX, FACT_CATEGORIES, FACT_NUMBERS

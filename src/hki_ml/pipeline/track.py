@@ -11,7 +11,8 @@ from uuid import UUID
 import msgspec
 
 from hki_ml.errors import EventRejected
-from hki_ml.events import decode, encode, event_id
+from hki_ml.events import decode, encode
+from hki_ml.identity import event_id
 from hki_ml.pipeline.known_ids import KnownIds, from_texts
 from hki_ml.ports import EventBus
 

@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from hki_ml.events import HomeFacts
 from hki_ml.models.valuation.answer import ComparableChoice, FactValue, InvestmentTerms
+from hki_ml.properties import HomeFacts
 from hki_ml.serving.problem import FieldError, Problem, ProblemError, invalid
 from hki_ml.serving.strict_json import read_object
 from hki_ml.tables import EXTRA_PREFIX

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hki_ml.events import event_id
+from hki_ml.identity import event_id
 from hki_ml.models.valuation.answer import FactValue
 from hki_ml.serving import asked, known_facts
 from hki_ml.serving.exchange import Request, Response, success

@@ -10,7 +10,8 @@ import msgspec
 import pyarrow as pa
 
 from hki_ml.errors import EventRejected
-from hki_ml.events import SCHEMA_VERSION, decode, encode, uuid_texts
+from hki_ml.events import SCHEMA_VERSION, decode, encode
+from hki_ml.identity import uuid_texts
 from hki_ml.tables import EVENTS, TIME
 
 

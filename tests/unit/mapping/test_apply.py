@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hki_ml.errors import MappingError
-from hki_ml.events import decode, encode, event_id, event_ids
+from hki_ml.events import decode, encode
+from hki_ml.identity import event_id, event_ids
 from hki_ml.mapping import Mapped, apply_mapping, parse_mapping
 from hki_ml.mapping.plausible import Likes, unit_warnings
 from hki_ml.mapping.units import FACTORS

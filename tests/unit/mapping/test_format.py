@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hki_ml import events
+from hki_ml import properties
 from hki_ml.errors import MappingError
 from hki_ml.mapping import load_mapping, parse_mapping
 from hki_ml.mapping.checks import RANGES
@@ -78,11 +78,11 @@ def test_units_are_what_the_standards_say() -> None:
 
 
 def test_the_ranges_of_rows_are_those_of_events() -> None:
-    facts = events.HomeFacts.__annotations__
+    facts = properties.HomeFacts.__annotations__
     for name, (low, high) in RANGES.items():
         if name == "is_waterfront":
             continue
-        meta = getattr(events, facts[name].split(" ")[0]).__metadata__[0]
+        meta = getattr(properties, facts[name].split(" ")[0]).__metadata__[0]
         assert (meta.ge, meta.le) == (low, high), name
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hki_ml.events import HomeFacts
 from hki_ml.models.valuation.answer import ComparableChoice, InvestmentTerms
+from hki_ml.properties import HomeFacts
 from hki_ml.serving.asked import (
     ComparablesBody,
     FactsBody,
