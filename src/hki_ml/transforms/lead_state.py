@@ -1,0 +1,186 @@
+"""What was known of each lead at asked moments: one row a lead and moment, pure in the moment.
+
+An event counts from when it was received, with the time at which it occurred: what arrives late changes
+no earlier row. Nothing in a row moves with the clock; see ``learning.lead_clock``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import duckdb
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from hki_ml.learning.lead_clock import KINDS
+from hki_ml.tables import LEAD_STATE, MARKET_TREND, PROPERTY_FACTS, PROPERTY_VALUE, TIME
+from hki_ml.transforms.source_quality import HORIZON_DAYS, CloseRates, source_quality
+
+IntArray = NDArray[np.int64]
+
+COLUMNS = ("event_type", "entity_id", "occurred_at", "received_at")
+MOST_ACTIVITIES = 200  # of one lead, the latest: bounds a row that a robot could fill
+MARKET_TTL_DAYS = 62  # as the view ``market_trend`` has it: two missed months are too old
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The activities of leads, by lead and then by when they were received.
+
+    Attributes
+    ----------
+    start
+        Where each lead's activities begin, in the order of the leads, shape ``(leads + 1,)``.
+    kind
+        Place in ``lead_clock.KINDS``.
+    occurred_us, received_us
+        Microseconds since 1970.
+    """
+
+    start: IntArray
+    kind: NDArray[np.int8]
+    occurred_us: IntArray
+    received_us: IntArray
+
+    @classmethod
+    def of(cls, batches: Iterable[pa.RecordBatch], lead_ids: pa.Array) -> Activity:
+        """Return the activities among batches of events (at least ``COLUMNS``) of known leads."""
+        parts = [_compact(batch, lead_ids) for batch in batches]
+        empty = (np.empty(0, np.int64),) * 4
+        lead, kind, occurred, received = (
+            np.concatenate(column) for column in zip(*(parts or [empty]), strict=True)
+        )
+        order = np.lexsort((occurred, received, lead))
+        start = np.searchsorted(lead[order], np.arange(len(lead_ids) + 1))
+        return cls(start, kind[order].astype(np.int8), occurred[order], received[order])
+
+
+def _compact(batch: pa.RecordBatch, lead_ids: pa.Array) -> tuple[IntArray, ...]:
+    kind = pc.index_in(batch.column("event_type"), value_set=pa.array(KINDS))
+    batch = pa.RecordBatch.from_arrays(
+        [kind, *(batch.column(name) for name in COLUMNS[1:])], names=list(COLUMNS)
+    ).filter(pc.is_valid(kind))
+    lead = pc.index_in(batch.column("entity_id"), value_set=lead_ids)
+    batch, lead = batch.filter(pc.is_valid(lead)), lead.drop_null()
+    times = [pc.cast(batch.column(name), pa.int64()) for name in COLUMNS[2:]]
+    columns = (lead, batch.column("event_type"), *times)
+    return tuple(column.to_numpy(zero_copy_only=False).astype(np.int64) for column in columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The tables that speak of a lead's home and its market; each may be empty."""
+
+    property_facts: pa.Table = field(default_factory=PROPERTY_FACTS.empty_table)
+    property_value: pa.Table = field(default_factory=PROPERTY_VALUE.empty_table)
+    market_trend: pa.Table = field(default_factory=MARKET_TREND.empty_table)
+
+
+def lead_state(
+    moments: pa.Table,
+    leads: pa.Table,
+    activity: Activity,
+    around: Surroundings | None = None,
+    *,
+    horizon_days: float = HORIZON_DAYS,
+) -> pa.Table:
+    """Return a row of ``tables.LEAD_STATE`` for each asked lead and moment, in order.
+
+    Parameters
+    ----------
+    moments
+        ``lead_id`` and ``event_timestamp``; leads that are not known at the moment are left out.
+    leads
+        Table ``leads``, in the order in which ``activity`` was made.
+    horizon_days
+        Within which a lead has to close to count as closed in its source's quality.
+    """
+    at = pc.index_in(
+        moments["lead_id"].combine_chunks(), value_set=leads["lead_id"].combine_chunks()
+    )
+    asked = pc.cast(pc.cast(moments["event_timestamp"], TIME), pa.int64()).to_numpy()
+    lead = at.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    first_known = pc.cast(leads["created_known_at"], pa.int64()).to_numpy()
+    is_known = (lead >= 0) & (first_known[lead] <= asked)
+    lead, asked = lead[is_known], asked[is_known]
+    rows = leads.take(pa.array(lead))
+    quality = source_quality(
+        CloseRates.of(leads, horizon_days=horizon_days), rows["lead_source"].to_pylist(), asked
+    )
+    created = pc.cast(rows["created_at"], pa.int64())
+    stamp = pa.array(asked).cast(TIME)
+    ended = pc.cast(rows["ended_known_at"], pa.int64())
+    outcome = pc.if_else(pc.less_equal(ended, pa.array(asked)), rows["outcome"], None)
+    state = {
+        "lead_id": rows["lead_id"],
+        "event_timestamp": stamp,
+        "created": stamp,
+        "lead_created_at_us": created,
+        "lead_source": rows["lead_source"],
+        "lead_property_id": rows["property_id"],
+        "lead_asking_price_usd": rows["asking_price_usd"],
+        "lead_facts_json": rows["facts_json"],
+        "lead_moments_json": pa.array(_moments_json(activity, lead, asked), pa.string()),
+        "lead_outcome": outcome,
+        "lead_source_quality": pa.array(quality.rate, from_pandas=True),
+        "lead_source_quality_n": quality.n,
+        "lead_close_rate": pa.array(quality.overall, from_pandas=True),
+        "lead_close_rate_n": quality.overall_n,
+    }
+    return _beside(pa.table(state), around or Surroundings())
+
+
+def _moments_json(activity: Activity, lead: IntArray, asked: IntArray) -> list[str | None]:
+    """Return each row's activities as ``[[kinds], [seconds since 1970]]``, earliest first."""
+    texts: list[str | None] = []
+    for of_lead, until in zip(lead.tolist(), asked.tolist(), strict=True):
+        begin, end = activity.start[of_lead], activity.start[of_lead + 1]
+        end = begin + int(np.searchsorted(activity.received_us[begin:end], until, side="right"))
+        if begin == end:
+            texts.append(None)
+            continue
+        occurred = activity.occurred_us[begin:end]
+        order = np.argsort(occurred, kind="stable")[-MOST_ACTIVITIES:]
+        kinds = activity.kind[begin:end][order].tolist()
+        texts.append(orjson.dumps([kinds, (occurred[order] / 1e6).tolist()]).decode())
+    return texts
+
+
+def _beside(state: pa.Table, around: Surroundings) -> pa.Table:
+    """Return the state with what was known of its home and its market at the moment."""
+
+    def fresh(name: str) -> str:
+        old = f"valued.event_timestamp - INTERVAL {MARKET_TTL_DAYS} DAY"
+        return f"CASE WHEN market.event_timestamp >= {old} THEN market.{name} END AS {name}"
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("state", state.append_column("row", pa.array(range(state.num_rows))))
+        connection.register("facts", around.property_facts)
+        connection.register("worth", around.property_value)
+        connection.register("market", around.market_trend)
+        rows = connection.execute(
+            f"""
+            WITH homes AS (
+                SELECT state.*, facts.area AS lead_area, facts.living_sqft AS property_living_sqft,
+                    facts.year_built AS property_year_built
+                FROM state ASOF LEFT JOIN facts ON lead_property_id = facts.property_id
+                    AND state.event_timestamp >= facts.event_timestamp
+            ), valued AS (
+                SELECT homes.*, property_value_estimate, property_value_fsd,
+                    comparable_properties_count
+                FROM homes ASOF LEFT JOIN worth ON lead_property_id = worth.property_id
+                    AND homes.event_timestamp >= worth.event_timestamp
+            )
+            SELECT valued.*, {fresh("neighborhood_appreciation_rate")},
+                {fresh("market_price_per_sqft_usd")}, {fresh("market_sales_count_90d")}
+            FROM valued ASOF LEFT JOIN market ON lead_area = market.area
+                AND valued.event_timestamp >= market.event_timestamp
+            ORDER BY valued.row
+            """  # noqa: S608 - nothing of a caller in it
+        ).to_arrow_table()
+    return rows.select(LEAD_STATE.names).cast(LEAD_STATE)
