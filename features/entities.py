@@ -14,3 +14,9 @@ market = Entity(
     value_type=ValueType.STRING,
     description="A market area: a zip code, a neighbourhood, a county's assessment area",
 )
+lead = Entity(
+    name="lead",
+    join_keys=["lead_id"],
+    value_type=ValueType.STRING,
+    description="Somebody who may sell, under the id of the CRM",
+)

@@ -195,7 +195,7 @@ def test_a_correction_at_the_same_moment_reaches_the_online_store(store):
 
 
 def test_an_unknown_service_names_those_there_are(store):
-    with pytest.raises(NotFound, match=r"market, valuation.*'lead'"):
+    with pytest.raises(NotFound, match=r"market, property_value.*'lead'"):
         reader(store).read("lead", ["a"], now=NOW)
 
 

@@ -5,17 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from hki_ml.pipeline.tabulate import tabulate_property_facts
+from hki_ml.pipeline.appraise import appraise
+from hki_ml.pipeline.tabulate import (
+    tabulate_lead_state,
+    tabulate_leads,
+    tabulate_property_facts,
+)
 from hki_ml.transforms.market import market_trend
 from hki_ml.wiring import Backend
 
 
 @dataclass(frozen=True, slots=True)
 class Materialized:
-    """What a run of ``materialize`` did: facts of homes and moments there are, rows new online."""
+    """What a run of ``materialize`` did.
+
+    ``facts`` and ``lead_states`` are homes and leads at moments that there are, ``valued`` homes of
+    leads that were valued in this run, ``rows`` what was new to the online store.
+    """
 
     until: datetime
     facts: int
+    lead_states: int
+    valued: int
     rows: int
 
 
@@ -27,5 +38,8 @@ def materialize(backend: Backend, *, until: datetime) -> Materialized:
     facts = tabulate_property_facts(backend.lake)
     sales = backend.lake.read("sales")
     backend.lake.replace("market_trend", market_trend(sales, until=until))
+    tabulate_leads(backend.lake)
+    valued = appraise(backend)
+    states = tabulate_lead_state(backend.lake, until=until)
     backend.features.apply()
-    return Materialized(until, facts, backend.features.materialize(until))
+    return Materialized(until, facts, states, valued, backend.features.materialize(until))

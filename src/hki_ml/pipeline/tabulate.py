@@ -1,18 +1,28 @@
-"""From events to the tables of sales and of facts, each commit with the version of events it comes from."""
+"""From events to the tables of sales, facts and leads, each commit with its version of events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hki_ml import tables
 from hki_ml.errors import Conflict
+from hki_ml.learning.lead_labels import landmarks
 from hki_ml.ports import Lake, Span
+from hki_ml.transforms.lead_state import COLUMNS, Activity, Surroundings, lead_state
+from hki_ml.transforms.leads import KINDS as LEAD_KINDS
+from hki_ml.transforms.leads import leads
+from hki_ml.transforms.property_facts import KINDS as PROPERTY_KINDS
 from hki_ml.transforms.property_facts import property_facts
 from hki_ml.transforms.sales import sales
 
 APPLICATION = "events"
+SALE_KINDS = ("sale.recorded",)
+SURROUNDING_TABLES = ("property_facts", "property_value", "market_trend")
 ATTEMPTS = 8
 VERSIONS_AT_ONCE = 4  # a version holds at most 65,536 events: bounds the memory of a step
 
@@ -24,7 +34,7 @@ def tabulate_sales(lake: Lake, *, on_progress: Callable[[int], None] = lambda _:
     newest = lake.version("events")
     while done <= newest:
         until = min(done + VERSIONS_AT_ONCE - 1, newest)
-        rows = sales(_events(lake, since=done - 1, until=until))
+        rows = sales(_events(lake, SALE_KINDS, since=done - 1, until=until))
         done = until + 1
         if not rows.num_rows:  # no commit for nothing: who waits for new sales looks at the version
             continue
@@ -48,10 +58,62 @@ def tabulate_property_facts(lake: Lake) -> int:
     """
     if lake.version("events") < 0:
         return 0
-    rows = property_facts(_events(lake, since=None, until=lake.version("events")))
+    rows = property_facts(_events(lake, PROPERTY_KINDS, since=None, until=lake.version("events")))
     lake.replace("property_facts", rows)
     return int(rows.num_rows)
 
 
-def _events(lake: Lake, *, since: int | None, until: int) -> pa.Table:
-    return pa.Table.from_batches(lake.batches("events", since=since, until=until), tables.EVENTS)
+def tabulate_leads(lake: Lake) -> int:
+    """Bring the table of leads up to the events and return its number of rows.
+
+    How a lead ended depends on all its events, so the table is made anew.
+    """
+    if lake.version("events") < 0:
+        return 0
+    rows = leads(_events(lake, LEAD_KINDS, since=None, until=lake.version("events")))
+    lake.replace("leads", rows)
+    return int(rows.num_rows)
+
+
+def tabulate_lead_state(lake: Lake, *, until: datetime) -> int:
+    """Bring the state of leads up to ``until`` and return its number of rows.
+
+    There is a row at each landmark of each lead, to learn from, and one at ``until``, to answer from.
+    """
+    known = lake.read("leads")
+    if not known.num_rows:
+        return 0
+    rows = state_of(lake, known, state_moments(known, until))
+    lake.replace("lead_state", rows)
+    return int(rows.num_rows)
+
+
+def state_moments(known: pa.Table, until: datetime) -> pa.Table:
+    """Return the leads and moments that are asked for: every landmark, and all leads at ``until``."""
+    end = pd.Timestamp(until)
+    learned = landmarks(known, known_until=end)[["lead_id", "event_timestamp"]]
+    now = pd.DataFrame({"lead_id": known["lead_id"].to_pandas(), "event_timestamp": end})
+    both = pd.concat([learned[learned["event_timestamp"] < end], now], ignore_index=True)
+    return pa.Table.from_pandas(both, preserve_index=False)
+
+
+def state_of(
+    lake: Lake, known: pa.Table, moments: pa.Table, *, versions: Mapping[str, int] | None = None
+) -> pa.Table:
+    """Return the state of leads at moments, from the lake as it is or as it was at ``versions``."""
+    at = {} if versions is None else dict(versions)
+    events = lake.batches("events", columns=COLUMNS, until=at.get("events"))
+    around = Surroundings(
+        *(lake.read(table, version=at.get(table)) for table in SURROUNDING_TABLES)
+    )
+    return lead_state(
+        moments, known, Activity.of(events, known["lead_id"].combine_chunks()), around
+    )
+
+
+def _events(lake: Lake, kinds: Sequence[str], *, since: int | None, until: int) -> pa.Table:
+    """Return the events of these kinds; the others are passed over batch by batch."""
+    wanted = pa.array(kinds)
+    batches = lake.batches("events", since=since, until=until)
+    kept = (batch.filter(pc.is_in(batch.column("event_type"), wanted)) for batch in batches)
+    return pa.Table.from_batches(kept, tables.EVENTS)
