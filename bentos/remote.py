@@ -9,8 +9,7 @@ from hki_ml.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hki_ml.serving.model import Question
-    from hki_ml.serving.valuations import Reply
+    from hki_ml.serving.replies import Reply
 
 
 def is_remote(runner: object) -> bool:
@@ -23,12 +22,13 @@ def is_remote(runner: object) -> bool:
 class RemoteRunner:
     """Speaks to a runner's process; one retry where the connection broke (BentoML #4971)."""
 
-    def __init__(self, proxy: Any) -> None:
+    def __init__(self, proxy: Any, to_text: Callable[[Any], str]) -> None:
         self._proxy = proxy
+        self._to_text = to_text
         # NOTE: the proxy pickles unless told otherwise, and our runners take no pickle.
         proxy.to_async.media_type = "application/json"
 
-    async def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Any) -> Reply:
         """Return the runner's reply.
 
         Raises
@@ -36,9 +36,9 @@ class RemoteRunner:
         Unavailable
             If the runner does not answer.
         """
-        from hki_ml.serving.valuations import question_to_text, reply_from_text
+        from hki_ml.serving.replies import reply_from_text
 
-        text = question_to_text(question)
+        text = self._to_text(question)
         texts = await self._try(lambda: self._proxy.answer(questions=[text]))
         return reply_from_text(texts[0])
 
@@ -60,4 +60,4 @@ class RemoteRunner:
             try:
                 return await call()
             except silent as error:
-                raise Unavailable("the valuation's runner does not answer") from error
+                raise Unavailable("a model's runner does not answer") from error

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import bentoml
@@ -15,8 +16,11 @@ from bentoml.metrics import Histogram
 from starlette.responses import Response as BentoResponse
 
 from bentos.body import AnyBody
+from bentos.conversion import Conversion
 from bentos.embedding import CONNECTION, Door
+from bentos.lead_scoring import LeadScoring
 from bentos.logs import configure
+from bentos.time_to_close import TimeToClose
 from bentos.valuation import Valuation
 from hki_ml.settings import load_settings
 
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hki_ml.serving.gateway import Gateway
-    from hki_ml.serving.opening import Stores
+    from hki_ml.serving.opening import Rooms, Stores, WayIn
     from hki_ml.settings import Settings
 
 _SERVING = load_settings().serving
@@ -55,6 +59,9 @@ class GatewayService:
     """Answers over HTTP; ``opened`` is the running gateway, which the front door asks."""
 
     valuation = bentoml.depends(Valuation)
+    lead_scoring = bentoml.depends(LeadScoring)
+    conversion = bentoml.depends(Conversion)
+    time_to_close = bentoml.depends(TimeToClose)
     opened: ClassVar[Gateway | None] = None
 
     def __init__(self) -> None:
@@ -63,10 +70,13 @@ class GatewayService:
         configure()
         settings = load_settings()
         self.backend = self.connect(settings)
-        ask, describe = _asking(self.valuation)
         self.warmed = threading.Event()
         gateway = open_gateway(
-            self.backend, ask=ask, describe=describe, settings=settings.serving, observe=observe
+            self.backend,
+            _rooms(self),
+            self.way_in(settings),
+            settings=settings.serving,
+            observe=observe,
         )
         type(self).opened = gateway
         threading.Thread(target=self._warm, args=(gateway,), name="warm", daemon=True).start()
@@ -79,6 +89,24 @@ class GatewayService:
 
         return Once(lambda: connect(settings))
 
+    @staticmethod
+    def way_in(settings: Settings) -> WayIn:
+        """Return how events become durable, and how the lake is brought up to them."""
+        from hki_ml.pipeline.ingest import ingest
+        from hki_ml.serving.once import Once
+        from hki_ml.serving.opening import WayIn
+        from hki_ml.wiring import connect
+
+        backend = Once(lambda: connect(settings))
+
+        def publish(pairs: list[tuple[str, bytes]]) -> int:
+            return backend().bus.publish(pairs)
+
+        def catch_up() -> None:
+            ingest(backend().bus, backend().lake, ingested_at=datetime.now(UTC))
+
+        return WayIn(publish, catch_up)
+
     def _warm(self, gateway: Gateway) -> None:
         from hki_ml.serving.opening import warm
 
@@ -88,6 +116,29 @@ class GatewayService:
     @bentoml.api(route="/api/v1/ml/value-property", input_spec=AnyBody, output_spec=AnyBody)
     async def value_property(self, ctx: Context) -> BentoResponse:
         """Value a home; the same handler that the front door calls."""
+        return await self._answer(ctx)
+
+    @bentoml.api(route="/api/v1/ml/score-lead", input_spec=AnyBody, output_spec=AnyBody)
+    async def score_lead(self, ctx: Context) -> BentoResponse:
+        """Score a lead."""
+        return await self._answer(ctx)
+
+    @bentoml.api(route="/api/v1/ml/predict-conversion", input_spec=AnyBody, output_spec=AnyBody)
+    async def predict_conversion(self, ctx: Context) -> BentoResponse:
+        """Say whether a lead closes, by when, through which stages."""
+        return await self._answer(ctx)
+
+    @bentoml.api(route="/api/v1/ml/predict-time-to-close", input_spec=AnyBody, output_spec=AnyBody)
+    async def predict_time_to_close(self, ctx: Context) -> BentoResponse:
+        """Say when a lead closes or is lost."""
+        return await self._answer(ctx)
+
+    @bentoml.api(route="/api/v1/events", input_spec=AnyBody, output_spec=AnyBody)
+    async def take_events(self, ctx: Context) -> BentoResponse:
+        """Take events in."""
+        return await self._answer(ctx)
+
+    async def _answer(self, ctx: Context) -> BentoResponse:
         from hki_ml.serving.asgi import request_of
 
         if self.opened is None:
@@ -98,10 +149,11 @@ class GatewayService:
         return BentoResponse(answer.body, answer.status, dict(answer.all_headers()))
 
     async def __is_ready__(self) -> bool:
-        """Tell whether a model is loaded and the stores were reached once."""
+        """Tell whether any model is loaded and the stores were reached once."""
         gateway = self.opened
-        ready = gateway is not None and self.warmed.is_set()
-        return ready and gateway is not None and await gateway.models.describe() is not None
+        if gateway is None or not self.warmed.is_set():
+            return False
+        return any(told is not None for told in (await gateway.models.serving()).values())
 
     @bentoml.on_shutdown
     def close(self) -> None:
@@ -109,19 +161,43 @@ class GatewayService:
         type(self).opened = None
 
 
-def _asking(runner: Any) -> tuple[Any, Any]:
-    """Return how a question is put to the runner and how it is asked what it serves."""
+def _rooms(gateway: Any) -> Rooms:
+    """Return how each room is asked and how it describes itself, in this process or another."""
+    from hki_ml.serving import lead_model, valuations
+    from hki_ml.serving.opening import Rooms
+
+    asks: dict[str, Any] = {}
+    describes: dict[str, Any] = {}
+    asks["valuation"], describes["valuation"] = _asking(
+        gateway.valuation,
+        valuations.question_to_text,
+        here=lambda runner: (runner.lanes.ask, valuations.describe),
+    )
+    for name in ("lead_scoring", "conversion", "time_to_close"):
+        asks[name], describes[name] = _asking(
+            getattr(gateway, name),
+            lead_model.question_to_text,
+            here=lambda runner: (runner.batcher.submit, lead_model.describe),
+        )
+    return Rooms(asks, describes)
+
+
+def _asking(
+    runner: Any, to_text: Callable[[Any], str], *, here: Callable[[Any], tuple[Any, Any]]
+) -> tuple[Any, Any]:
+    """Return how a question is put to a runner and how it is asked what it serves."""
     from bentos.remote import RemoteRunner, is_remote
-    from hki_ml.serving.valuations import describe
 
     if is_remote(runner):
-        remote = RemoteRunner(runner)
+        remote = RemoteRunner(runner, to_text)
         return remote.answer, remote.describe
+    ask, describe = here(runner)
 
     async def describe_here() -> dict[str, Any] | None:
-        return describe(runner.holder)
+        told: dict[str, Any] | None = describe(runner.holder)
+        return told
 
-    return runner.lanes.ask, describe_here
+    return ask, describe_here
 
 
 HKI = bentoml.service(name="hki_ml", service_class=Door, **GATEWAY)(GatewayService)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hki_ml.ports import ModelRegistry
     from hki_ml.serving.model import Question, ValuationModel
-    from hki_ml.serving.valuations import Reply
+    from hki_ml.serving.replies import Reply
     from hki_ml.settings import Settings
 
 
@@ -80,7 +80,8 @@ class ValuationRunner:
     @bentoml.api(batchable=True, max_batch_size=64)
     async def answer(self, questions: list[str]) -> list[str]:
         """Answer a batch that comes from another process: JSON texts in, JSON texts out."""
-        from hki_ml.serving.valuations import question_from_text, reply_to_text
+        from hki_ml.serving.replies import reply_to_text
+        from hki_ml.serving.valuations import question_from_text
 
         asked = [question_from_text(text) for text in questions]
         replies = await asyncio.gather(*(self.lanes.ask(question) for question in asked))

@@ -7,7 +7,7 @@ kinds, unknown fields and values out of range are refused, each with a reason th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, get_args
+from typing import ClassVar, get_args
 from uuid import UUID
 
 import msgspec
@@ -283,9 +283,3 @@ def _check_unprotected(facts: Iterable[tuple[str, float | str]]) -> None:
         reason = why_protected(name, value)
         if reason is not None:
             raise EventRejected("protected_fact", reason)
-
-
-def to_builtins(struct: msgspec.Struct) -> dict[str, Any]:
-    """Return a struct as plain JSON-able values under its wire names."""
-    plain: dict[str, Any] = msgspec.to_builtins(struct)
-    return plain

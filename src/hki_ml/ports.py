@@ -81,9 +81,17 @@ class Lake(Protocol):
         ...
 
     def read(
-        self, table: str, *, columns: Sequence[str] | None = None, version: int | None = None
+        self,
+        table: str,
+        *,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+        where: tuple[str, str] | None = None,
     ) -> pa.Table:
-        """Return the table, or an empty one under its schema if nothing was ever written."""
+        """Return the table, or an empty one under its schema if nothing was ever written.
+
+        ``where`` (column, text) leaves the rows that have that text in that column.
+        """
         ...
 
     def batches(

@@ -85,16 +85,22 @@ class DeltaLake:
         return int(handle.version())
 
     def read(
-        self, table: str, *, columns: Sequence[str] | None = None, version: int | None = None
+        self,
+        table: str,
+        *,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+        where: tuple[str, str] | None = None,
     ) -> pa.Table:
         """Return the table, or an empty one under its schema if nothing was ever written."""
         handle = self._find(table, version)
         if handle is None:
             schema = self._schema(table)
             return (schema if columns is None else _only(schema, columns)).empty_table()
-        return handle.to_pyarrow_table(columns=None if columns is None else list(columns)).cast(
-            _only(self._schema(table, handle), columns)
-        )
+        names = None if columns is None else list(columns)
+        filters = None if where is None else [(where[0], "=", where[1])]
+        rows = handle.to_pyarrow_table(columns=names, filters=filters)
+        return rows.cast(_only(self._schema(table, handle), columns))
 
     def batches(
         self,

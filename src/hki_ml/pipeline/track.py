@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
-
-from hki_ml.errors import EventRejected
-from hki_ml.events import decode, encode
-from hki_ml.identity import event_id
+from hki_ml.arrival import new_event
+from hki_ml.events import AnyEvent, encode
 from hki_ml.pipeline.known_ids import KnownIds, from_texts
 from hki_ml.ports import EventBus
 
@@ -62,23 +60,26 @@ class Tracker:
         Unavailable
             If it could not be made durable.
         """
-        moment = self.received_at if occurred_at is None else occurred_at
-        if moment.tzinfo is None:
-            raise EventRejected("invalid_value", f"expected occurred_at with a zone, got {moment}")
-        content = msgspec.json.encode(properties, order="deterministic").decode()
-        identity = event_id(moment, event_type, source, entity_id, moment.isoformat(), content)
-        envelope = {
+        told = {
             "eventType": event_type,
-            "eventId": identity,
             "entityId": entity_id,
-            "occurredAt": moment,
-            "receivedAt": self.received_at,
-            "source": source,
             "properties": properties,
+            "source": source,
+            "occurredAt": occurred_at,
         }
-        event = decode(msgspec.json.encode(envelope))
-        self.bus.publish([(entity_id, encode(event))])
-        return identity
+        event = new_event(told, received_at=self.received_at)
+        self.track_events([event])
+        return event.event_id
+
+    def track_events(self, events: Sequence[AnyEvent]) -> int:
+        """Return how many events are now durable: all of them, or it raises.
+
+        Raises
+        ------
+        Unavailable
+            If they could not be made durable.
+        """
+        return self.bus.publish([(event.entity_id, encode(event)) for event in events])
 
     def track_rows(self, rows: pl.DataFrame, mapping: Mapping, *, known: KnownIds) -> int:
         """Return how many mapped rows are now durable events: the same events as one by one.

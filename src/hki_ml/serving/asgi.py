@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from hki_ml.serving.exchange import Request, Response
-from hki_ml.serving.gateway import VALUE_PROPERTY, Gateway
+from hki_ml.serving.gateway import Gateway
 from hki_ml.serving.problem import Problem, respond
 
 Scope = MutableMapping[str, Any]
@@ -47,9 +47,10 @@ class FrontDoor:
             await reply(send, _starting(request_of(scope)))
             return
         request = request_of(scope)
-        if request.method == "POST" and request.path == VALUE_PROPERTY:
+        limit = gateway.body_limit(request.path) if request.method == "POST" else None
+        if limit is not None:
             try:
-                body = await read_body(request, receive, gateway.body_max_bytes)
+                body = await read_body(request, receive, limit)
             except ClientGone:
                 return
             if body is None:

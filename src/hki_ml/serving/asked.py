@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec.inspect as wire
 from pydantic import (
@@ -25,6 +25,7 @@ from hki_ml.serving.problem import FieldError, Problem, ProblemError, invalid
 from hki_ml.serving.strict_json import read_object
 from hki_ml.tables import EXTRA_PREFIX
 
+B = TypeVar("B", bound=BaseModel)
 CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
@@ -157,11 +158,7 @@ def read_body(body: bytes) -> ValuePropertyBody:
     ProblemError
         400 if it is not strict JSON; 422 with a pointer for each field that is wrong.
     """
-    content = read_object(body)
-    try:
-        asked = ValuePropertyBody.model_validate(content)
-    except ValidationError as error:
-        raise ProblemError(_problem(error)) from error
+    asked = validated(ValuePropertyBody, body)
     if (asked.property_id is None) == (asked.facts is None):
         got = "neither" if asked.facts is None else "both"
         raise invalid("", f"expected either propertyId or facts, got {got}")
@@ -176,6 +173,20 @@ def read_body(body: bytes) -> ValuePropertyBody:
         if given is not None and given.latitude == 0 and given.longitude == 0:
             raise invalid(f"/{name}/latitude", "expected real coordinates or none, got 0, 0")
     return asked
+
+
+def validated(kind: type[B], body: bytes) -> B:
+    """Return a body of this kind.
+
+    Raises
+    ------
+    ProblemError
+        400 if it is not strict JSON; 422 with a pointer for each field that is wrong.
+    """
+    try:
+        return kind.model_validate(read_object(body))
+    except ValidationError as error:
+        raise ProblemError(_problem(error)) from error
 
 
 def _problem(error: ValidationError) -> Problem:

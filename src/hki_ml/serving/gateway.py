@@ -15,17 +15,23 @@ from urllib.parse import unquote
 import structlog
 
 from hki_ml.errors import HkiError
+from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.exchange import JSON, Request, Response, encode, tagged
+from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.lookups import Homes, Models
 from hki_ml.serving.openapi import document
 from hki_ml.serving.page import docs_page, valuation_page
+from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.problem import KINDS, Problem, ProblemError, of_error, respond
 from hki_ml.serving.value_property import ValueProperty
 
 log = structlog.get_logger()
 
-API = "/api/v1/ml"
+ROOT = "/api/v1"
+API = f"{ROOT}/ml"
 VALUE_PROPERTY = f"{API}/value-property"
+EVENTS = f"{ROOT}/events"
+EVENTS_MAX_BYTES = 16_777_216  # a thousand events of 16 kB
 
 Route = Callable[[Request], Awaitable[Response]]
 ItemRoute = Callable[[Request, str], Awaitable[Response]]
@@ -42,7 +48,7 @@ class Gateway:
 
     Parameters
     ----------
-    valuing, homes, models
+    valuing, homes, models, leads, events, predictions
         The handlers.
     body_max_bytes
         Largest body that is read.
@@ -53,6 +59,9 @@ class Gateway:
     valuing: ValueProperty
     homes: Homes
     models: Models
+    leads: LeadDesk
+    events: EventDoor
+    predictions: Predictions
     body_max_bytes: int = 262_144
     observe: Observe = _unobserved
 
@@ -63,7 +72,7 @@ class Gateway:
         route = "unknown"
         try:
             route, answer = self._route(request)
-            if route == VALUE_PROPERTY:
+            if request.method == "POST":
                 self._check_body(request)
             response = await answer(request)
         except ProblemError as error:
@@ -78,19 +87,35 @@ class Gateway:
         self.observe(route, response.status, time.perf_counter() - started)
         return response.with_headers(("x-request-id", request_id))
 
+    def body_limit(self, path: str) -> int | None:
+        """Return how many bytes a body may have that is posted there; ``None`` where none is read."""
+        if path == EVENTS:
+            return EVENTS_MAX_BYTES
+        return self.body_max_bytes if path in self._posts() else None
+
+    def _posts(self) -> dict[str, Route]:
+        return {
+            VALUE_PROPERTY: self.valuing,
+            f"{API}/score-lead": self.leads.score,
+            f"{API}/predict-conversion": self.leads.convert,
+            f"{API}/predict-time-to-close": self.leads.time,
+            EVENTS: self.events,
+        }
+
     def too_large(self, request: Request) -> Response:
         """Return the answer to a body that is too large to be read."""
-        limit = f"expected at most {self.body_max_bytes} bytes"
+        limit = f"expected at most {self.body_limit(request.path)} bytes"
         request_id = request.request_id
         response = respond(Problem("too-large", limit), request_id)
-        self.observe(VALUE_PROPERTY, response.status, 0.0)
+        self.observe(request.path, response.status, 0.0)
         return response.with_headers(("x-request-id", request_id))
 
     def _route(self, request: Request) -> tuple[str, Route]:
         path = request.path
-        if path == VALUE_PROPERTY:
+        posted = self._posts().get(path)
+        if posted is not None:
             _allow(request, "POST")
-            return path, self.valuing
+            return path, posted
         fixed: dict[str, Route] = {
             "/": _page,
             "/docs": _docs,
@@ -101,23 +126,24 @@ class Gateway:
         if path in fixed:
             _allow(request, "GET", "HEAD")
             return path, fixed[path]
-        items: dict[str, ItemRoute] = {
-            f"{API}/properties/": self.homes.one,
-            f"{API}/models/": self.models.one,
+        items: dict[tuple[str, str], ItemRoute] = {
+            (f"{API}/properties/", ""): self.homes.one,
+            (f"{API}/models/", ""): self.models.one,
+            (f"{API}/predictions/", "/explanation"): self.predictions.explanation,
+            (f"{API}/predictions/", ""): self.predictions.one,
         }
-        for prefix, answer in items.items():
-            item = path.removeprefix(prefix)
-            if item not in (path, "") and "/" not in item:
+        for (prefix, suffix), answer in items.items():
+            item = path.removeprefix(prefix).removesuffix(suffix)
+            if path == prefix + item + suffix and item and "/" not in item:
                 _allow(request, "GET", "HEAD")
                 name = unquote(item, errors="replace")
-                return prefix + "{id}", partial(_item, answer, name)
+                return prefix + "{id}" + suffix, partial(_item, answer, name)
         raise ProblemError(Problem("not-found", "no such route; see /docs"))
 
     def _check_body(self, request: Request) -> None:
-        if len(request.body) > self.body_max_bytes:
-            raise ProblemError(
-                Problem("too-large", f"expected at most {self.body_max_bytes} bytes")
-            )
+        limit = self.body_limit(request.path) or 0
+        if len(request.body) > limit:
+            raise ProblemError(Problem("too-large", f"expected at most {limit} bytes"))
         if request.media_type != JSON:
             got = request.media_type[:80] or "none"
             raise ProblemError(Problem("media-type", f"expected {JSON}, got {got}"))

@@ -39,6 +39,8 @@ class Held(Generic[M]):
 class ModelHolder(Generic[M]):
     """Holds one model's champion; ``held`` is ``None`` until one is loaded.
 
+    ``has_looked`` is true once the watching thread has asked for one.
+
     Parameters
     ----------
     name
@@ -61,6 +63,7 @@ class ModelHolder(Generic[M]):
     ) -> None:
         self.name = name
         self.held: Held[M] | None = None
+        self.has_looked = False
         self._registry = registry
         self._load = load
         self._cache = cache / name
@@ -87,6 +90,7 @@ class ModelHolder(Generic[M]):
                 self.refresh()
             except Exception:  # a thread's door: it must live on and try again
                 log.exception("model_refresh_failed", model=self.name)
+            self.has_looked = True
             self._stop.wait(every_seconds if self.held else min(1.0, every_seconds))
 
     def refresh(self) -> bool:

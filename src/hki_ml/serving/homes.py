@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hki_ml.errors import HkiError, Unavailable
 from hki_ml.models.valuation.answer import FactValue
 from hki_ml.ports import FeatureStore, Lake, OnlineRow
+from hki_ml.serving.entities import OnlineEntities
 from hki_ml.serving.naming import plain
 from hki_ml.tables import EXTRA_PREFIX, FACTS
 
@@ -24,21 +22,8 @@ TABLE = "property_facts"
 SHOWN = ("area", "property_type", "living_sqft", "bedrooms", "latitude", "longitude")
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """A home's facts, when the store saw them, when we read them, and whether they may be outdated."""
-
-    facts: Mapping[str, FactValue]
-    seen_at: datetime
-    read_at: datetime
-    is_stale: bool = False
-
-
-class HomeFacts:
-    """Reads facts by id; remembers the last ``keep`` homes for ``fresh_seconds``.
-
-    A home that was read before is still answered, as stale, while the store is away.
-    """
+class HomeFacts(OnlineEntities):
+    """Reads the facts of homes by id."""
 
     def __init__(
         self,
@@ -47,46 +32,7 @@ class HomeFacts:
         keep: int = 20_000,
         fresh_seconds: float = 30.0,
     ) -> None:
-        self._store = store
-        self._reading = threading.Lock()  # the store is read by one thread at a time
-        self._keep = keep
-        self._fresh_seconds = fresh_seconds
-        self._known: OrderedDict[str, tuple[datetime, Home | None]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def remembered(self, property_id: str, now: datetime) -> tuple[bool, Home | None]:
-        """Return whether a fresh answer is at hand, and that answer."""
-        with self._lock:
-            entry = self._known.get(property_id)
-            if entry is None or (now - entry[0]).total_seconds() > self._fresh_seconds:
-                return False, None
-            self._known.move_to_end(property_id)
-            return True, entry[1]
-
-    def read(self, property_id: str, now: datetime) -> Home | None:
-        """Return the home as the store has it now, ``None`` if it knows none of that id.
-
-        Raises
-        ------
-        Unavailable
-            If the store does not answer and the home was never read before.
-        """
-        try:
-            with self._reading:
-                row = self._store().online(SERVICE, [property_id])[0]
-        except (HkiError, OSError) as error:
-            with self._lock:
-                before = self._known.get(property_id, (now, None))[1]
-            if before is None:
-                raise Unavailable("the feature store does not answer") from error
-            return Home(before.facts, before.seen_at, before.read_at, is_stale=True)
-        home = None if row.seen_at is None else Home(_facts(row), row.seen_at, now)
-        with self._lock:
-            self._known[property_id] = (now, home)
-            self._known.move_to_end(property_id)
-            while len(self._known) > self._keep:
-                self._known.popitem(last=False)
-        return home
+        super().__init__(store, SERVICE, _facts, keep=keep, fresh_seconds=fresh_seconds)
 
 
 def _facts(row: OnlineRow) -> dict[str, FactValue]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,7 +19,6 @@ from hki_ml.serving.naming import camel, to_wire
 from hki_ml.serving.problem import Problem, ProblemError, invalid
 from hki_ml.serving.value_property import ValueProperty
 
-MODEL = "valuation"
 VERSIONS_FRESH_SECONDS = 5.0
 
 Describe = Callable[[], Awaitable[dict[str, Any] | None]]
@@ -72,37 +71,45 @@ class Models:
     """``GET /ml/models`` and ``/ml/models/{name}``, each with an ETag."""
 
     registry: Callable[[], ModelRegistry]
-    describe: Describe
-    _versions: tuple[float, list[ModelVersion]] | None = field(default=None)
+    describes: Mapping[str, Describe]
+    _versions: dict[str, tuple[float, list[ModelVersion]]] = field(default_factory=dict)
+
+    async def serving(self) -> dict[str, dict[str, Any] | None]:
+        """Return what serves of each model, ``None`` where nothing does yet."""
+        return {name: await describe() for name, describe in self.describes.items()}
 
     async def all(self, request: Request) -> Response:
         """Return the models that answer here."""
-        serving = await self.describe()
-        version = None if serving is None else serving["version"]
-        return tagged(request, success({"models": [{"name": MODEL, "servingVersion": version}]}))
+        serving = await self.serving()
+        models = [
+            {"name": name, "servingVersion": None if told is None else told["version"]}
+            for name, told in serving.items()
+        ]
+        return tagged(request, success({"models": models}))
 
     async def one(self, request: Request, name: str) -> Response:
         """Return what serves of a model, and its versions with their figures."""
-        if name != MODEL:
+        if name not in self.describes:
             raise ProblemError(Problem("not-found", "no model of that name is served here"))
-        versions, answers = await asyncio.to_thread(self._registered)
+        versions, answers = await asyncio.to_thread(self._registered, name)
         data = {
             "name": name,
-            "serving": await self.describe(),
+            "serving": await self.describes[name](),
             "versions": [_version(v) for v in versions],
             "registryAnswers": answers,
         }
         return tagged(request, success(data))
 
-    def _registered(self) -> tuple[list[ModelVersion], bool]:
+    def _registered(self, name: str) -> tuple[list[ModelVersion], bool]:
         now = time.monotonic()
-        if self._versions is not None and now - self._versions[0] < VERSIONS_FRESH_SECONDS:
-            return self._versions[1], True
+        known = self._versions.get(name)
+        if known is not None and now - known[0] < VERSIONS_FRESH_SECONDS:
+            return known[1], True
         try:
-            versions = self.registry().versions(MODEL)
+            versions = self.registry().versions(name)
         except (HkiError, OSError):
-            return (self._versions[1] if self._versions else []), False
-        self._versions = (now, versions)
+            return (known[1] if known else []), False
+        self._versions[name] = (now, versions)
         return versions, True
 
 

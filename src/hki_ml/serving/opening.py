@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from hki_ml.errors import HkiError
+from hki_ml.events import AnyEvent, encode
 from hki_ml.ports import FeatureStore, Lake, ModelRegistry
+from hki_ml.serving.entities import OnlineEntities
+from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.gateway import Gateway, Observe
 from hki_ml.serving.homes import HomeFacts, HomeIndex
+from hki_ml.serving.lead_ids import LeadIds
+from hki_ml.serving.leads import LeadDesk
+from hki_ml.serving.live_leads import FRESH_SECONDS, SERVICE, LiveLeads, state_of
 from hki_ml.serving.lookups import Describe, Homes, Models
-from hki_ml.serving.model import Question
 from hki_ml.serving.openapi import document
 from hki_ml.serving.page import docs_page, valuation_page
-from hki_ml.serving.valuations import Reply
+from hki_ml.serving.prediction_log import PredictionLog
+from hki_ml.serving.predictions import Predictions
+from hki_ml.serving.replies import Reply
 from hki_ml.serving.value_property import ValueProperty, new_prediction_id, utc_now
 from hki_ml.settings import ServingSettings
+
+VALUATION = "valuation"
 
 
 class Stores(Protocol):
@@ -39,25 +49,68 @@ class Stores(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """How the models are asked and how they describe what serves, each by its name."""
+
+    asks: Mapping[str, Callable[[Any], Awaitable[Reply]]]
+    describes: Mapping[str, Describe]
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """How events become durable, and how the lake is brought up to them."""
+
+    publish: Callable[[list[tuple[str, bytes]]], int]
+    catch_up: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time, and the id of an answer given then."""
+
+    now: Callable[[], datetime] = utc_now
+    new_id: Callable[[datetime], str] = new_prediction_id
+
+
 def open_gateway(
     stores: Callable[[], Stores],
+    rooms: Rooms,
+    way_in: WayIn,
     *,
-    ask: Callable[[Question], Awaitable[Reply]],
-    describe: Describe,
     settings: ServingSettings,
     observe: Observe,
-    clock: Callable[[], datetime] = utc_now,
-    new_id: Callable[[datetime], str] = new_prediction_id,
+    clock: Clock | None = None,
 ) -> Gateway:
     """Return the gateway; the stores are reached at the first use."""
-    valuing = ValueProperty(ask, HomeFacts(lambda: stores().features), clock, new_id)
+    time = clock or Clock()
+    log = PredictionLog(way_in.publish)
+    valuing = ValueProperty(
+        rooms.asks[VALUATION], HomeFacts(lambda: stores().features), time.now, time.new_id, log
+    )
+    stored = OnlineEntities(
+        lambda: stores().features, SERVICE, state_of, fresh_seconds=FRESH_SECONDS
+    )
+    leads = LiveLeads(stored)
     return Gateway(
         valuing,
         Homes(HomeIndex(lambda: stores().lake), valuing),
-        Models(lambda: stores().registry, describe),
+        Models(lambda: stores().registry, rooms.describes),
+        LeadDesk(rooms.asks, leads, log, time.now, time.new_id),
+        EventDoor(
+            lambda events: _publish(way_in, events),
+            leads,
+            LeadIds(lambda: stores().lake, way_in.catch_up),
+            time.now,
+        ),
+        Predictions(log, lambda: stores().lake, way_in.catch_up),
         body_max_bytes=settings.body_max_bytes,
         observe=observe,
     )
+
+
+def _publish(way_in: WayIn, events: list[AnyEvent]) -> None:
+    way_in.publish([(event.entity_id, encode(event)) for event in events])
 
 
 def warm(gateway: Gateway) -> None:

@@ -7,22 +7,20 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import orjson
 import structlog
 
 from hki_ml.errors import FactOutOfRange, HkiError, NotEnoughData
 from hki_ml.models.valuation.answer import Valuation
 from hki_ml.serving import known_facts, render
 from hki_ml.serving.asked import iso
-from hki_ml.serving.exchange import encode
 from hki_ml.serving.holder import Held, ModelHolder
 from hki_ml.serving.model import Question, ValuationModel
-from hki_ml.serving.problem import FieldError, Problem, of_error, unavailable
+from hki_ml.serving.problem import Problem, of_error, unavailable
 from hki_ml.serving.remembered import RememberedAnswers
+from hki_ml.serving.replies import Reply
 
 log = structlog.get_logger()
 
-Reply = dict[str, Any] | Problem
 _questions = msgspec.json.Decoder(Question)
 
 
@@ -129,22 +127,3 @@ def question_to_text(question: Question) -> str:
 def question_from_text(text: str) -> Question:
     """Return the question that ``question_to_text`` wrote."""
     return _questions.decode(text)
-
-
-def reply_to_text(reply: Reply) -> str:
-    """Return a reply as JSON, to be sent back to the gateway."""
-    if isinstance(reply, Problem):
-        return msgspec.json.encode({"problem": reply}).decode()
-    return encode({"data": reply}).decode()
-
-
-def reply_from_text(text: str) -> Reply:
-    """Return the reply that ``reply_to_text`` wrote."""
-    content = orjson.loads(text)
-    if "data" in content:
-        data: dict[str, Any] = content["data"]
-        return data
-    told = content["problem"]
-    errors = tuple(FieldError(**error) for error in told["errors"])
-    headers = tuple((name, value) for name, value in told["headers"])
-    return Problem(told["kind"], told["detail"], errors, headers)

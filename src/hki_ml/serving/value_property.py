@@ -12,13 +12,18 @@ from typing import Any
 from hki_ml.identity import event_id
 from hki_ml.models.valuation.answer import FactValue
 from hki_ml.serving import asked, known_facts
+from hki_ml.serving.entities import Entity
 from hki_ml.serving.exchange import Request, Response, success
-from hki_ml.serving.homes import Home, HomeFacts
+from hki_ml.serving.homes import HomeFacts
 from hki_ml.serving.model import Question
 from hki_ml.serving.naming import camel, fact_to_wire, to_wire
+from hki_ml.serving.prediction_log import PredictionLog, Said
 from hki_ml.serving.problem import Problem, ProblemError, invalid
-from hki_ml.serving.valuations import Reply
+from hki_ml.serving.replies import Reply
 from hki_ml.tables import EXTRA_PREFIX
+
+MODEL = "valuation"
+UNREGISTERED = "unregistered-home"  # one that was described in the request and has no id
 
 
 def utc_now() -> datetime:
@@ -43,12 +48,15 @@ class ValueProperty:
         Facts by id.
     clock, new_id
         The time, and the id of an answer given then.
+    log
+        Where every answer is written before it is given.
     """
 
     ask: Callable[[Question], Awaitable[Reply]]
     homes: HomeFacts
-    clock: Callable[[], datetime] = utc_now
-    new_id: Callable[[datetime], str] = new_prediction_id
+    clock: Callable[[], datetime]
+    new_id: Callable[[datetime], str]
+    log: PredictionLog
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request.
@@ -78,22 +86,23 @@ class ValueProperty:
             raise ProblemError(reply)
         ignored = _ignored(body, reply["ignoredFacts"])
         level = "staleFeatures" if found and found.is_stale else reply["fallbackLevel"]
-        return success(
-            {
-                "predictionId": self.new_id(now),
-                "propertyId": body.property_id,
-                **reply,
-                "facts": to_wire(home),
-                "overriddenFacts": _overridden(known, changed),
-                "ignoredFacts": ignored,
-                "computedAt": asked.iso(now),
-                "degraded": level != "full",
-                "fallbackLevel": level,
-                "featureAgeSeconds": _age(found, now),
-            }
-        )
+        prediction_id = self.new_id(now)
+        data = {
+            "predictionId": prediction_id,
+            "propertyId": body.property_id,
+            **reply,
+            "facts": to_wire(home),
+            "overriddenFacts": _overridden(known, changed),
+            "ignoredFacts": ignored,
+            "computedAt": asked.iso(now),
+            "degraded": level != "full",
+            "fallbackLevel": level,
+            "featureAgeSeconds": _age(found, now),
+        }
+        await self.log.write(prediction_id, _said(data, home, now))
+        return success(data)
 
-    async def find(self, property_id: str, now: datetime) -> Home:
+    async def find(self, property_id: str, now: datetime) -> Entity:
         """Return the home of that id, from memory if it was read just now.
 
         Raises
@@ -111,7 +120,19 @@ class ValueProperty:
         return home
 
 
-def _age(found: Home | None, now: datetime) -> float | None:
+def _said(data: Mapping[str, Any], home: Mapping[str, FactValue], now: datetime) -> Said:
+    """Return what is kept of an answer: all but the comparables' own facts, which their ids lead to."""
+    kept = {k: v for k, v in data.items() if k not in {"comparables", "facts"}}
+    kept["comparables"] = [
+        {"saleId": sale["saleId"], "adjustedPriceUsd": sale["adjustedPriceUsd"]}
+        for sale in data.get("comparables") or ()
+    ]
+    features = {name: value for name, value in home.items() if value is not None}
+    entity = data["propertyId"] or UNREGISTERED
+    return Said(entity, MODEL, {MODEL: data["modelVersion"]}, now, features, kept)
+
+
+def _age(found: Entity | None, now: datetime) -> float | None:
     return None if found is None else round(max(0.0, (now - found.seen_at).total_seconds()), 3)
 
 

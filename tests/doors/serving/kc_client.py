@@ -18,6 +18,7 @@ import pytest
 NOW = datetime(2026, 7, 1, 12, 0, 0, 123000, tzinfo=UTC)
 VALUE = "/api/v1/ml/value-property"
 HOME = "7129300520"
+PREDICTION_ID = "019f0000-0000-7000-8000-000000000001"
 
 
 class InProcess:
@@ -113,7 +114,7 @@ def application(home: Path) -> Iterator[Application]:
             while client.get("/readyz").status_code != 200:
                 os.sched_yield()
             valuing = replace(
-                running.service.opened.valuing, clock=lambda: NOW, new_id=lambda _: "id-1"
+                running.service.opened.valuing, clock=lambda: NOW, new_id=lambda _: PREDICTION_ID
             )
             homes = replace(running.service.opened.homes, valuing=valuing)
             running.change(valuing=valuing, homes=homes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kc_client import HOME, NOW, VALUE
+from kc_client import HOME, NOW, PREDICTION_ID, VALUE
 
 from hki_ml.serving import shapes
 from hki_ml.serving.asked import iso
@@ -107,7 +107,7 @@ def test_an_answer_says_where_it_stands(value):
     assert (said["degraded"], said["fallbackLevel"]) == (False, "full")
     assert (said["modelVersion"], said["predictionId"], said["computedAt"]) == (
         "1",
-        "id-1",
+        PREDICTION_ID,
         iso(NOW),
     )
 

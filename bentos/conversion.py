@@ -1,0 +1,41 @@
+"""The conversion runner: will a lead close, by when, through which stages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bentoml
+
+from bentos.embedding import CONNECTION, Runner
+from bentos.leads import LeadRunner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hki_ml.serving.lead_model import LeadQuestion
+
+
+class ConversionRunner(LeadRunner):
+    """Holds the champion of ``conversion``."""
+
+    ROOM = "conversion"
+
+    def load(self, folder: Path, version: str) -> Any:
+        """Return the version in the folder, warmed."""
+        from hki_ml.models.conversion.predict import load
+
+        return load(folder, version)
+
+    def ask(self, model: Any, question: LeadQuestion) -> Any:
+        """Return what the model says to a question."""
+        return model.answer(
+            question.state,
+            as_of=question.as_of,
+            close_90=question.close_90,
+            horizons=question.horizons_days,
+        )
+
+
+Conversion = bentoml.service(name="conversion", service_class=Runner, workers=1, **CONNECTION)(
+    ConversionRunner
+)

@@ -1,0 +1,122 @@
+"""What the rooms of leads must be able to do so that they can be served, and what is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from hki_ml.errors import HkiError
+from hki_ml.serving.holder import ModelHolder
+from hki_ml.serving.problem import Problem, of_error, unavailable
+from hki_ml.serving.replies import Reply
+
+log = structlog.get_logger()
+
+HORIZONS_DAYS: tuple[int, ...] = (14, 30, 60, 90, 180)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadQuestion:
+    """A lead's state, and the moment that is asked about.
+
+    ``close_90`` is the lead score's probability, which the other rooms agree with; ``horizons_days``
+    matters to the conversion alone.
+    """
+
+    state: Mapping[str, Any]
+    as_of: datetime
+    close_90: float | None = None
+    horizons_days: tuple[int, ...] = HORIZONS_DAYS
+
+
+class LeadScorer(Protocol):
+    """A loaded version of the lead scoring room."""
+
+    @property
+    def version(self) -> str:
+        """The version that answers are signed with."""
+        ...
+
+    def answer(self, state: Mapping[str, Any], *, as_of: datetime) -> Any:
+        """Return the score of the lead with its reasons."""
+        ...
+
+
+class ConversionModel(Protocol):
+    """A loaded version of the conversion room."""
+
+    @property
+    def version(self) -> str:
+        """The version that answers are signed with."""
+        ...
+
+    def answer(
+        self,
+        state: Mapping[str, Any],
+        *,
+        as_of: datetime,
+        close_90: float | None,
+        horizons: tuple[int, ...],
+    ) -> Any:
+        """Return the odds of closing by horizon, and through which stages."""
+        ...
+
+
+class TimeModel(Protocol):
+    """A loaded version of the room of the time to close."""
+
+    @property
+    def version(self) -> str:
+        """The version that answers are signed with."""
+        ...
+
+    def answer(self, state: Mapping[str, Any], *, as_of: datetime, close_90: float | None) -> Any:
+        """Return when the lead closes or is lost."""
+        ...
+
+
+def answer_all(
+    holder: ModelHolder[Any],
+    questions: Sequence[LeadQuestion],
+    ask: Callable[[Any, LeadQuestion], Any],
+) -> list[Reply]:
+    """Return a reply to each question, in order, all by the same model version."""
+    held = holder.held
+    if held is None:
+        return [unavailable(f"no {holder.name} model is loaded yet")] * len(questions)
+    replies: list[Reply] = []
+    for question in questions:
+        try:
+            said = msgspec.to_builtins(ask(held.model, question))
+            level = "lastGoodModel" if held.is_last_good else "full"
+            replies.append({**said, "version": held.version, "fallback_level": level})
+        except HkiError as error:
+            replies.append(of_error(error))
+        except Exception:  # a door: the caller is told nothing of it, the log everything
+            log.exception("answer_failed", model=holder.name, model_version=held.version)
+            replies.append(Problem("internal", "the model failed"))
+    return replies
+
+
+def describe(holder: ModelHolder[Any]) -> dict[str, Any] | None:
+    """Return what serves now; ``None`` if nothing does."""
+    held = holder.held
+    return None if held is None else {"version": held.version, "degraded": held.is_last_good}
+
+
+_questions = msgspec.json.Decoder(LeadQuestion)
+
+
+def question_to_text(question: LeadQuestion) -> str:
+    """Return a question as JSON, to be sent to a runner in another process."""
+    return msgspec.json.encode(question).decode()
+
+
+def question_from_text(text: str) -> LeadQuestion:
+    """Return the question that ``question_to_text`` wrote."""
+    return _questions.decode(text)
