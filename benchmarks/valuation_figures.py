@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hki_ml.mapping.format import load_mapping
+from hki_ml.mapping.loading import load_mapping
 from hki_ml.pipeline.backtest import Question, backtest
 from hki_ml.settings import load_settings
 

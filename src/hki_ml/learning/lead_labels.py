@@ -6,6 +6,7 @@ at the moment of training is not known to training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,12 @@ CLOSED, LOST = "closed", "lost"
 DAY = pd.Timedelta(days=1)
 
 
-def landmarks(leads: pa.Table, *, known_until: pd.Timestamp) -> pd.DataFrame:
+def landmarks(
+    leads: pa.Table, *, known_until: pd.Timestamp, days: Sequence[int] = LANDMARK_DAYS
+) -> pd.DataFrame:
     """Return a row a lead and landmark day at which it was known and still open.
+
+    At day 0 every lead counts as open: files with dates alone let some end on the day they came.
 
     Parameters
     ----------
@@ -34,6 +39,8 @@ def landmarks(leads: pa.Table, *, known_until: pd.Timestamp) -> pd.DataFrame:
         Table ``leads``.
     known_until
         Nothing later is known (aware): later landmarks do not exist, later ends are not known.
+    days
+        Days after its arrival at which a lead is looked at.
 
     Returns
     -------
@@ -44,10 +51,10 @@ def landmarks(leads: pa.Table, *, known_until: pd.Timestamp) -> pd.DataFrame:
     known: pd.DataFrame = leads.select(columns).to_pandas()
     known = known[known["created_known_at"] <= known_until]
     parts = []
-    for days in LANDMARK_DAYS:
-        moment = known["created_known_at"] + days * DAY
-        is_open = known["ended_at"].isna() | (known["ended_at"] > moment)
-        part = known.assign(event_timestamp=moment, landmark_days=float(days))
+    for day in days:
+        moment = known["created_known_at"] + day * DAY
+        is_open = known["ended_at"].isna() | (known["ended_at"] > moment) | (day == 0)
+        part = known.assign(event_timestamp=moment, landmark_days=float(day))
         parts.append(part[is_open & (moment <= known_until)])
     rows = pd.concat(parts).sort_values(["event_timestamp", "lead_id"], kind="stable")
     rows = hide_later(rows.assign(known_until=known_until), known_until)

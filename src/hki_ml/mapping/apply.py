@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -16,6 +17,14 @@ from hki_ml.tables import FACT_CATEGORIES, FACT_NUMBERS
 
 ROW_NUMBER = "row_number"
 SALE_KEY = "sale_key"
+
+
+class HasColumns(Protocol):
+    """A mapping that names columns of a file."""
+
+    def columns(self, *, required: bool = False) -> tuple[str, ...]:
+        """Return the columns that it reads, or only those it cannot miss."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Mapped:
     filtered: int
 
 
-def check_columns(mapping: Mapping, columns: tuple[str, ...]) -> None:
+def check_columns(mapping: HasColumns, columns: tuple[str, ...]) -> None:
     """Hold the mapping against the columns of a file.
 
     Raises
@@ -92,11 +101,12 @@ def _number_columns(mapping: Mapping) -> set[str]:
 
 def _filter(rows: pl.DataFrame, conditions: tuple[Filter, ...]) -> pl.DataFrame:
     for condition in conditions:
-        rows = rows.filter(_passes(rows, condition))
+        rows = rows.filter(passes(rows, condition))
     return rows
 
 
-def _passes(rows: pl.DataFrame, condition: Filter) -> pl.Series:
+def passes(rows: pl.DataFrame, condition: Filter) -> pl.Series:
+    """Return which rows pass a condition."""
     said = parse.text(rows, condition.column)
     passes = said.is_not_null()
     if condition.equals is not None:

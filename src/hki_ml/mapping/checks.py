@@ -29,6 +29,11 @@ SOUTHERNMOST = -60.0  # nobody sells homes in Antarctica: New York with swapped 
 
 REASONS: dict[str, str] = {
     "row_malformed": "the line does not split into the file's columns",
+    "lead_id_missing": "no column of id.lead says anything",
+    "end_undated": "the lead ended, but the file does not say when",
+    "ended_before_created": "the lead ended before it came",
+    "end_in_future": "the lead's end lies after now",
+    "protected_fact": "a fact says an attribute that no model may learn from",
     "property_id_missing": "no column of id.property says anything",
     "date_missing": "the date is empty",
     "date_unparsable": "the date fits none of date.formats nor ISO 8601",

@@ -19,11 +19,11 @@ Kind = Literal["sale.recorded", "property.recorded", "listing.published"]
 EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,55}")
 
 
-class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How every table of the mapping reads: closed, immutable."""
 
 
-class Column(_Table, frozen=True):
+class Column(Closed, frozen=True):
     """Where one field comes from: one column, several joined or a weighted sum of several."""
 
     column: str | None = None
@@ -44,7 +44,7 @@ class Column(_Table, frozen=True):
         return ((self.column,) if self.column else ()) + self.columns + tuple(self.sum)
 
 
-class Layout(_Table, frozen=True):
+class Layout(Closed, frozen=True):
     """How the file is laid out; everything is found out by itself where it is not given."""
 
     sheet: str | None = None
@@ -54,7 +54,7 @@ class Layout(_Table, frozen=True):
     decimal: Literal[".", ","] = "."
 
 
-class Ids(_Table, frozen=True):
+class Ids(Closed, frozen=True):
     """Which columns tell one home, and one sale, from another."""
 
     property: tuple[str, ...]
@@ -62,7 +62,7 @@ class Ids(_Table, frozen=True):
     property_pattern: str | None = None
 
 
-class Dates(_Table, frozen=True):
+class Dates(Closed, frozen=True):
     """When it happened: a column and its formats, or a year and a month, or one constant date."""
 
     column: str | None = None
@@ -73,7 +73,7 @@ class Dates(_Table, frozen=True):
     resolution: Literal["day", "month"] = "day"
 
 
-class Price(_Table, frozen=True):
+class Price(Closed, frozen=True):
     """What it cost: the column, its unit and the rate of its currency to USD."""
 
     column: str
@@ -87,7 +87,7 @@ class Price(_Table, frozen=True):
         return units.factor(self.unit) * (1.0 if self.usd_per_unit is None else self.usd_per_unit)
 
 
-class Filter(_Table, frozen=True, rename={"is_in": "in"}):
+class Filter(Closed, frozen=True, rename={"is_in": "in"}):
     """A row is kept if the column's value passes every condition that is given."""
 
     column: str
@@ -99,7 +99,7 @@ class Filter(_Table, frozen=True, rename={"is_in": "in"}):
     not_null: bool = False
 
 
-class Mapping(_Table, frozen=True, kw_only=True):
+class Mapping(Closed, frozen=True, kw_only=True):
     """One mapping, checked in itself; it meets its file in ``apply_mapping``."""
 
     source: str
@@ -136,24 +136,20 @@ class Mapping(_Table, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(names))
 
 
-def load_mapping(path: Path) -> Mapping:
-    """Return the mapping that the file holds.
+def read_text(path: Path) -> str:
+    """Return the text of a mapping file.
 
     Raises
     ------
     MappingError
-        If the file is missing, is no TOML, or says something that we do not understand.
+        If the file is missing or no text.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MappingError(
             f"{path}: expected a readable mapping file in TOML, got: {error}"
         ) from error
-    try:
-        return parse_mapping(text)
-    except MappingError as error:
-        raise MappingError(f"{path}: {error}") from error
 
 
 def parse_mapping(text: str) -> Mapping:
@@ -218,11 +214,11 @@ def _check(mapping: Mapping) -> None:
         kind = "category" if name in FACT_CATEGORIES else "number"
         if column.kind not in (None, kind):
             raise MappingError(f"facts.{name} is a {kind}, got kind = {column.kind!r}")
-        _check_column(f"facts.{name}", column)
+        check_column(f"facts.{name}", column)
     for name, column in mapping.extra.items():
         if not EXTRA_NAME.fullmatch(name):
             raise MappingError(f"expected snake_case of at most 56 signs in [extra], got {name!r}")
-        _check_column(f"extra.{name}", column)
+        check_column(f"extra.{name}", column)
     _check_when(mapping)
     _check_price(mapping)
     if not mapping.id.property:
@@ -230,7 +226,14 @@ def _check(mapping: Mapping) -> None:
     _check_pattern("id.property_pattern", mapping.id.property_pattern)
 
 
-def _check_column(key: str, column: Column) -> None:
+def check_column(key: str, column: Column) -> None:
+    """Hold one column of a mapping against what a column may say.
+
+    Raises
+    ------
+    MappingError
+        With the key and what was expected there.
+    """
     given = [name for name in ("column", "columns", "sum", "constant") if _is_given(column, name)]
     if len(given) != 1:
         raise MappingError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import reduce
 
 import polars as pl
@@ -230,13 +231,29 @@ def joined_id(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
 
 def day(values: pl.Series, formats: Sequence[str], time_zone: str) -> pl.Series:
     """Return the calendar day in the zone as UTC midnight; formats are tried in order, ISO last."""
+    return local_time(values, formats, time_zone).dt.truncate("1d").dt.replace_time_zone("UTC")
+
+
+def moment(values: pl.Series, formats: Sequence[str], time_zone: str) -> pl.Series:
+    """Return the moment in UTC that a local time in the zone is; a day alone is its midnight there."""
+    local = local_time(values, formats, time_zone)
+    # Where clocks are put forward, an hour does not exist; in some zones it is the one after midnight.
+    moments = [
+        (local + skipped)
+        .dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
+        .dt.convert_time_zone("UTC")
+        for skipped in (timedelta(), timedelta(hours=1))
+    ]
+    return moments[0].fill_null(moments[1])
+
+
+def local_time(values: pl.Series, formats: Sequence[str], time_zone: str) -> pl.Series:
+    """Return the time on the clocks of the zone, without a zone."""
     if values.dtype == pl.Date:
-        local = values.cast(pl.Datetime("us"))
-    elif values.dtype == pl.Datetime:
-        local = _local(values, time_zone)
-    else:
-        local = _parse(values, formats, time_zone)
-    return local.dt.truncate("1d").dt.replace_time_zone("UTC")
+        return values.cast(pl.Datetime("us"))
+    if values.dtype == pl.Datetime:
+        return _local(values, time_zone)
+    return _parse(values, formats, time_zone)
 
 
 def _local(values: pl.Series, time_zone: str) -> pl.Series:

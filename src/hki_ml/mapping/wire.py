@@ -23,7 +23,7 @@ def to_events(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     """
     identified = rows.with_columns(
         event_id=pl.Series(_ids(rows, mapping), dtype=pl.String),
-        entity_id=_escaped(rows["property_id"]),
+        entity_id=escaped(rows["property_id"]),
         _at=rows["occurred_at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     event = _envelope(identified, mapping)
@@ -40,7 +40,7 @@ def _envelope(rows: pl.DataFrame, mapping: Mapping) -> pl.Expr:
         pl.col("_at"),
         pl.lit('","receivedAt":"'),
         pl.col("_at"),
-        pl.lit('","source":' + _quoted(mapping.source) + ',"properties":'),
+        pl.lit('","source":' + quoted(mapping.source) + ',"properties":'),
         _properties(rows, mapping),
         pl.lit("}"),
     )
@@ -61,7 +61,7 @@ def _ids(rows: pl.DataFrame, mapping: Mapping) -> list[str]:
 
 
 def _properties(rows: pl.DataFrame, mapping: Mapping) -> pl.Expr:
-    facts = _object(_members(rows, mapping))
+    facts = object_of(_members(rows, mapping))
     if mapping.event == "property.recorded":
         return pl.concat_str(pl.lit('{"facts":'), facts, pl.lit("}"))
     price = pl.col("price_usd").cast(pl.String)
@@ -71,14 +71,12 @@ def _properties(rows: pl.DataFrame, mapping: Mapping) -> pl.Expr:
 
 
 def _members(rows: pl.DataFrame, mapping: Mapping) -> list[pl.Expr]:
-    members = [_text_member(_camel(name), rows[name]) for name in FACT_CATEGORIES]
-    members += [
-        _number_member(_camel(name), name) for name in FACT_NUMBERS if name in mapping.facts
-    ]
+    members = [text_member(_camel(name), rows[name]) for name in FACT_CATEGORIES]
+    members += [number_member(_camel(name), name) for name in FACT_NUMBERS if name in mapping.facts]
     extra = [
-        _number_member(name, EXTRA_PREFIX + name)
+        number_member(name, EXTRA_PREFIX + name)
         if mapping.is_number(EXTRA_PREFIX + name)
-        else _text_member(name, rows[EXTRA_PREFIX + name])
+        else text_member(name, rows[EXTRA_PREFIX + name])
         for name in mapping.extra
     ]
     if extra:
@@ -86,19 +84,23 @@ def _members(rows: pl.DataFrame, mapping: Mapping) -> list[pl.Expr]:
             pl.col(EXTRA_PREFIX + name).is_not_null() for name in mapping.extra
         )
         members.append(
-            pl.when(any_extra).then(pl.concat_str(pl.lit('"extra":'), _object(extra), pl.lit(",")))
+            pl.when(any_extra).then(
+                pl.concat_str(pl.lit('"extra":'), object_of(extra), pl.lit(","))
+            )
         )
     return members
 
 
-def _object(members: list[pl.Expr]) -> pl.Expr:
+def object_of(members: list[pl.Expr]) -> pl.Expr:
+    """Return a JSON object of members that end in a comma each; what is null is left out."""
     if not members:
         return pl.lit("{}")
     inside = pl.concat_str(members, ignore_nulls=True).str.strip_suffix(",")
     return pl.concat_str(pl.lit("{"), inside, pl.lit("}"))
 
 
-def _number_member(wire_name: str, column: str) -> pl.Expr:
+def number_member(wire_name: str, column: str) -> pl.Expr:
+    """Return ``"name":number,`` of a column, null where it is null."""
     if column == "is_waterfront":
         value = pl.when(pl.col(column) > 0).then(pl.lit("true")).otherwise(pl.lit("false"))
         return pl.when(pl.col(column).is_not_null()).then(
@@ -107,18 +109,21 @@ def _number_member(wire_name: str, column: str) -> pl.Expr:
     return pl.concat_str(pl.lit(f'"{wire_name}":'), pl.col(column).cast(pl.String), pl.lit(","))
 
 
-def _text_member(wire_name: str, values: pl.Series) -> pl.Expr:
-    return pl.concat_str(pl.lit(f'"{wire_name}":"'), pl.lit(_escaped(values)), pl.lit('",'))
+def text_member(wire_name: str, values: pl.Series) -> pl.Expr:
+    """Return ``"name":"text",`` of the values, null where they are null."""
+    return pl.concat_str(pl.lit(f'"{wire_name}":"'), pl.lit(escaped(values)), pl.lit('",'))
 
 
-def _escaped(values: pl.Series) -> pl.Series:
+def escaped(values: pl.Series) -> pl.Series:
+    """Return texts as they stand between the quotes of JSON."""
     if not values.str.contains(_NEEDS_ESCAPE).any():
         return values
     return values.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
 
 
-def _quoted(text: str) -> str:
-    return f'"{_escaped(pl.Series([text]))[0]}"'
+def quoted(text: str) -> str:
+    """Return a text as JSON writes it."""
+    return f'"{escaped(pl.Series([text]))[0]}"'
 
 
 def _camel(name: str) -> str:

@@ -12,7 +12,10 @@ import numpy as np
 from hki_ml.catalog import room
 from hki_ml.errors import BadInput
 from hki_ml.mapping.format import Mapping
+from hki_ml.mapping.leads import LeadMapping
+from hki_ml.mapping.loading import AnyMapping
 from hki_ml.models.model import Report
+from hki_ml.pipeline.lead_frame import lead_frame
 from hki_ml.pipeline.reading import Tally
 from hki_ml.pipeline.sale_frame import sale_frame
 
@@ -68,7 +71,7 @@ class Question:
     threads: int = 2
 
 
-def backtest(model: str, path: Path, mapping: Mapping, question: Question) -> Backtested:
+def backtest(model: str, path: Path, mapping: AnyMapping, question: Question) -> Backtested:
     """Train on what the file knew before the cut-off and judge on what came after.
 
     Raises
@@ -78,26 +81,65 @@ def backtest(model: str, path: Path, mapping: Mapping, question: Question) -> Ba
     NotEnoughData
         If there is too little on either side of the cut-off.
     BadInput
-        If the period is empty or the file's dates are missing while a cut-off is given.
+        If the period is empty, the file's dates are missing while a cut-off is given, or the model
+        does not learn from what the mapping describes.
     """
     rooms = room(model)
-    found = sale_frame(path, mapping, as_of=question.now)
-    frame, cutoff, until = found.sales, question.cutoff, question.until
-    if not found.has_dates:
-        if cutoff is not None:
-            raise BadInput(
-                f"{path}: expected dates to split at {cutoff:%Y-%m-%d}, the mapping gives none; "
-                "state [date] in it, or leave --cutoff out for a random split"
-            )
-        frame, cutoff = with_synthetic_dates(frame, seed=question.seed)
+    of_leads = isinstance(mapping, LeadMapping)
+    if of_leads == ("sales" in rooms.TABLES):
+        wanted = "sales" if of_leads else "leads"
+        raise BadInput(f"{model} learns from {wanted}: expected a mapping of them")
+    read = (
+        _leads(path, mapping, question)
+        if isinstance(mapping, LeadMapping)
+        else _sales(path, mapping, question)
+    )
+    cutoff, until = read.cutoff or question.cutoff, question.until
     if cutoff is None:
-        cutoff = rooms.default_cutoff(frame)
+        cutoff = rooms.default_cutoff(read.frame)
     if until is not None and until <= cutoff:
         raise BadInput(f"expected --until after --cutoff ({cutoff:%Y-%m-%d}), got {until:%Y-%m-%d}")
     report = rooms.backtest(
-        frame, cutoff=cutoff, until=until, seed=question.seed, threads=question.threads
+        read.frame, cutoff=cutoff, until=until, seed=question.seed, threads=question.threads
     )
-    return Backtested(report, found.tally, cutoff, until, not found.has_dates)
+    return Backtested(report, read.tally, cutoff, until, not read.is_in_time)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file's examples, and where a split has to be that its dates do not tell."""
+
+    frame: pd.DataFrame
+    tally: Tally
+    is_in_time: bool
+    cutoff: datetime | None = None
+
+
+def _sales(path: Path, mapping: Mapping, question: Question) -> _Read:
+    found = sale_frame(path, mapping, as_of=question.now)
+    if found.has_dates:
+        return _Read(found.sales, found.tally, is_in_time=True)
+    _refuse_cutoff(path, question, "[date]")
+    frame, cutoff = with_synthetic_dates(found.sales, seed=question.seed)
+    return _Read(frame, found.tally, is_in_time=False, cutoff=cutoff)
+
+
+def _leads(path: Path, mapping: LeadMapping, question: Question) -> _Read:
+    found = lead_frame(path, mapping, as_of=question.now, seed=question.seed)
+    if mapping.has_dates:
+        return _Read(found.rows, found.tally, is_in_time=True)
+    _refuse_cutoff(path, question, "[created]")
+    created = found.rows["created_at"]
+    cutoff = created.sort_values().iloc[int(len(created) * (1 - RANDOM_TEST_SHARE))].to_pydatetime()
+    return _Read(found.rows, found.tally, found.is_in_time, cutoff)
+
+
+def _refuse_cutoff(path: Path, question: Question, table: str) -> None:
+    if question.cutoff is not None:
+        raise BadInput(
+            f"{path}: expected dates to split at {question.cutoff:%Y-%m-%d}, the mapping gives none; "
+            f"state {table} in it, or leave --cutoff out: the last fifth of the rows is judged then"
+        )
 
 
 def with_synthetic_dates(frame: pd.DataFrame, *, seed: int) -> tuple[pd.DataFrame, datetime]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from hki_ml.mapping.format import load_mapping
+from hki_ml.mapping.loading import load_mapping
 from hki_ml.pipeline.importing import Import
 from hki_ml.pipeline.materialize import materialize
 from hki_ml.pipeline.promote import promote

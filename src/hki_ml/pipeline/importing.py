@@ -15,13 +15,11 @@ import pyarrow as pa
 
 from hki_ml import tables
 from hki_ml.errors import BadInput, MappingError
-from hki_ml.mapping.apply import check_columns
-from hki_ml.mapping.files import open_rows
-from hki_ml.mapping.format import Mapping
-from hki_ml.mapping.wire import to_events
+from hki_ml.mapping.leads import LeadMapping
+from hki_ml.mapping.loading import AnyMapping, events_of
 from hki_ml.pipeline.ingest import ingest, quarantine_id
 from hki_ml.pipeline.known_ids import KnownIds, from_texts, stored_ids
-from hki_ml.pipeline.reading import Reading, Tally, read_file
+from hki_ml.pipeline.reading import Reading, Tally, check_file, read_file
 from hki_ml.pipeline.tabulate import tabulate_sales
 from hki_ml.pipeline.track import Tracker
 from hki_ml.ports import EventBus, Lake
@@ -45,7 +43,7 @@ class Import:
 
     bus: EventBus
     lake: Lake
-    mapping: Mapping
+    mapping: AnyMapping
     as_of: datetime
     rejects: Path | None = None
     on_progress: Callable[[str, int], None] = lambda _step, _rows: None
@@ -75,7 +73,7 @@ class Import:
             tracked = Tracker(self.bus, self.as_of).track_rows(
                 reading.accepted, self.mapping, known=known
             )
-            duplicates += reading.accepted.height - tracked
+            duplicates += reading.rows_accepted - tracked
 
         tally = self._each(path, take)
         done = ingest(
@@ -104,11 +102,16 @@ class Import:
         return tally
 
     def _check(self, path: Path) -> None:
-        check_columns(self.mapping, open_rows(path, self.mapping.file).columns)
-        if self.mapping.date is None:
+        check_file(path, self.mapping)
+        has_dates = (
+            self.mapping.has_dates
+            if isinstance(self.mapping, LeadMapping)
+            else self.mapping.date is not None
+        )
+        if not has_dates:
             raise MappingError(
-                "an event needs a time, but the mapping has no [date]; state a column, "
-                "or one day for all rows: [date] constant = '2020-01-01'"
+                "an event needs a time, but the mapping has no [date] (of leads: [created]); state a "
+                "column, or one day for all rows: constant = '2020-01-01'"
             )
         if self.rejects is not None and self.rejects.exists() and self.rejects.samefile(path):
             raise BadInput(
@@ -151,11 +154,14 @@ def _opened(rejects: Path) -> BufferedWriter:
         ) from error
 
 
-def _count_known(known: KnownIds, accepted: pl.DataFrame, mapping: Mapping) -> int:
-    ids = from_texts(to_events(accepted, mapping)["event_id"].to_list())
+def _count_known(known: KnownIds, accepted: pl.DataFrame, mapping: AnyMapping) -> int:
+    events = events_of(accepted, mapping)
+    ids = from_texts(events["event_id"].to_list())
     is_new = known.new(ids)
     known.add(ids[is_new])
-    return len(ids) - int(is_new.sum())
+    return (
+        events["row_number"].n_unique() - events.filter(pl.Series(is_new))["row_number"].n_unique()
+    )
 
 
 def _quarantine_rows(reading: Reading, origin: str, at: datetime) -> pa.Table:

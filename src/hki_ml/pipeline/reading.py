@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import polars as pl
 from hki_ml.errors import FileUnreadable
 from hki_ml.mapping.apply import Mapped, apply_mapping, check_columns
 from hki_ml.mapping.files import Malformed, open_rows
-from hki_ml.mapping.format import Mapping
+from hki_ml.mapping.lead_rows import apply_leads, beside, joined
+from hki_ml.mapping.leads import Join, LeadMapping
+from hki_ml.mapping.loading import AnyMapping
 from hki_ml.mapping.plausible import Likes, unit_warnings
 
 
@@ -32,6 +34,11 @@ class Reading:
     filtered: int
     warnings: tuple[str, ...]
 
+    @property
+    def rows_accepted(self) -> int:
+        """How many of the file's rows were accepted; one may be several events."""
+        return self.accepted["row_number"].n_unique()
+
 
 @dataclass
 class Tally:
@@ -48,7 +55,7 @@ class Tally:
         """Count a batch; duplicates count as accepted until they are known as such."""
         self.read += reading.read + len(reading.malformed)
         self.filtered += reading.filtered
-        self.accepted += reading.accepted.height
+        self.accepted += reading.rows_accepted
         self.refused.update(reading.refused["reason"].to_list())
         self.refused.update(["row_malformed"] * len(reading.malformed))
         self.warnings += [text for text in reading.warnings if text not in self.warnings]
@@ -60,7 +67,7 @@ class Tally:
 
 
 def read_file(
-    path: Path, mapping: Mapping, *, as_of: datetime, judge_prices: bool = True
+    path: Path, mapping: AnyMapping, *, as_of: datetime, judge_prices: bool = True
 ) -> Iterator[Reading]:
     """Yield the file's batches; a file without rows yields nothing.
 
@@ -79,22 +86,21 @@ def read_file(
         If the mapping does not fit the file.
     """
     rows = open_rows(path, mapping.file)
-    check_columns(mapping, rows.columns)
+    applied = _applied(path, mapping, judge_prices=judge_prices)
     wanted = [name for name in mapping.columns() if name in rows.columns]
-    likes = Likes()
+    wanted += [join.on for join in _joins(mapping) if join.on not in wanted]
     malformed: list[Malformed] = []
     done = 0
     try:
         for batch in rows.batches(wanted, malformed.append):
-            mapped = apply_mapping(batch, mapping, as_of=as_of, first_row=done + 1)
-            plausible = likes.judge(mapped.accepted) if judge_prices else (mapped.accepted, None)
+            found = applied(batch, as_of, done + 1)
             yield Reading(
-                accepted=plausible[0],
-                refused=_as_they_stood(batch, done + 1, [mapped.refused, plausible[1]]),
+                accepted=found.accepted,
+                refused=_as_they_stood(batch, done + 1, found.refused),
                 malformed=tuple(malformed),
-                read=mapped.read,
-                filtered=mapped.filtered,
-                warnings=_warnings(mapped) if done == 0 else (),
+                read=found.read,
+                filtered=found.filtered,
+                warnings=_warnings(found, mapping) if done == 0 else (),
             )
             malformed.clear()
             done += batch.height
@@ -106,8 +112,55 @@ def read_file(
         ) from error
 
 
-def _warnings(mapped: Mapped) -> tuple[str, ...]:
-    found = tuple(unit_warnings(mapped.accepted))
+def check_file(path: Path, mapping: AnyMapping) -> None:
+    """Hold the mapping against the file, and what it joins, without reading rows.
+
+    Raises
+    ------
+    FileUnreadable
+        If the file is not what it should be.
+    MappingError
+        If columns are missing.
+    """
+    columns = open_rows(path, mapping.file).columns
+    joined = [name for join in _joins(mapping) for name in join.columns]
+    check_columns(mapping, (*columns, *joined))
+
+
+def _joins(mapping: AnyMapping) -> tuple[Join, ...]:
+    return mapping.join if isinstance(mapping, LeadMapping) else ()
+
+
+def _applied(
+    path: Path, mapping: AnyMapping, *, judge_prices: bool
+) -> Callable[[pl.DataFrame, datetime, int], Mapped]:
+    """Return what makes rows of ours of a batch: (batch, as of, number of its first row)."""
+    check_file(path, mapping)
+    if isinstance(mapping, LeadMapping):
+        tables = joined(path, mapping)
+
+        def leads(batch: pl.DataFrame, as_of: datetime, first_row: int) -> Mapped:
+            whole = beside(batch, mapping, tables)
+            return apply_leads(whole, mapping, as_of=as_of, first_row=first_row)
+
+        return leads
+    likes = Likes()
+
+    def homes(batch: pl.DataFrame, as_of: datetime, first_row: int) -> Mapped:
+        mapped = apply_mapping(batch, mapping, as_of=as_of, first_row=first_row)
+        if not judge_prices:
+            return mapped
+        accepted, implausible = likes.judge(mapped.accepted)
+        refused = (
+            mapped.refused if implausible is None else pl.concat([mapped.refused, implausible])
+        )
+        return replace(mapped, accepted=accepted, refused=refused)
+
+    return homes
+
+
+def _warnings(mapped: Mapped, mapping: AnyMapping) -> tuple[str, ...]:
+    found = () if isinstance(mapping, LeadMapping) else tuple(unit_warnings(mapped.accepted))
     no_number = mapped.refused["reason"].is_in(["price_unparsable", "number_unparsable"]).sum()
     if 2 * no_number > mapped.read - mapped.filtered:
         example = mapped.refused.filter(pl.col("reason").str.ends_with("unparsable"))["detail"][0]
@@ -116,10 +169,8 @@ def _warnings(mapped: Mapped) -> tuple[str, ...]:
     return found
 
 
-def _as_they_stood(
-    batch: pl.DataFrame, first_row: int, refused: list[pl.DataFrame | None]
-) -> pl.DataFrame:
-    together = pl.concat([each for each in refused if each is not None]).sort("row_number")
+def _as_they_stood(batch: pl.DataFrame, first_row: int, refused: pl.DataFrame) -> pl.DataFrame:
+    together = refused.sort("row_number")
     return pl.concat(
         [together, batch[(together["row_number"] - first_row).to_list()]], how="horizontal"
     )

@@ -17,7 +17,7 @@ from hki_ml.ports import EventBus
 if TYPE_CHECKING:
     import polars as pl
 
-    from hki_ml.mapping.format import Mapping
+    from hki_ml.mapping.loading import AnyMapping as AnyRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class Tracker:
         """
         return self.bus.publish([(event.entity_id, encode(event)) for event in events])
 
-    def track_rows(self, rows: pl.DataFrame, mapping: Mapping, *, known: KnownIds) -> int:
-        """Return how many mapped rows are now durable events: the same events as one by one.
+    def track_rows(self, rows: pl.DataFrame, mapping: AnyRows, *, known: KnownIds) -> int:
+        """Return how many mapped rows had something new, all of which is durable now.
 
         Parameters
         ----------
@@ -91,9 +91,9 @@ class Tracker:
         """
         import polars as pl
 
-        from hki_ml.mapping.wire import to_events
+        from hki_ml.mapping.loading import events_of
 
-        events = to_events(rows, mapping)
+        events = events_of(rows, mapping)
         ids = from_texts(events["event_id"].to_list())
         is_new = known.new(ids)
         if not is_new.all():
@@ -102,6 +102,6 @@ class Tracker:
             return 0
         keys = events["entity_id"].to_list()
         texts = events["event"].cast(pl.Binary).to_list()
-        published = self.bus.publish(zip(keys, texts, strict=True))
+        self.bus.publish(zip(keys, texts, strict=True))
         known.add(ids)
-        return published
+        return events["row_number"].n_unique()

@@ -26,7 +26,7 @@ def backtest(
     seed: int,
 ) -> None:
     """Run the backtest, print its tables and write them to ``out``."""
-    from hki_ml.mapping.format import load_mapping
+    from hki_ml.mapping.loading import load_mapping
     from hki_ml.pipeline.backtest import Question
     from hki_ml.pipeline.backtest import backtest as run
     from hki_ml.settings import load_settings

@@ -43,7 +43,7 @@ def suggest_mapping(file: Path) -> None:
 
 def _show(file: Path, mapping: Path, rejects: Path | None, call: Callable[[Import], Tally]) -> None:
     from hki_ml.mapping.files import open_rows
-    from hki_ml.mapping.format import load_mapping
+    from hki_ml.mapping.loading import load_mapping
     from hki_ml.pipeline.importing import Import
     from hki_ml.settings import load_settings
     from hki_ml.wiring import connect

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hki_ml.mapping.format import load_mapping
+from hki_ml.mapping.loading import load_mapping
 from hki_ml.models.valuation.answer import (
     ComparableChoice,
     FactValue,
