@@ -12,8 +12,6 @@ from bentos.leads import LeadRunner
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hki_ml.serving.lead_model import LeadQuestion
-
 
 class ConversionRunner(LeadRunner):
     """Holds the champion of ``conversion``."""
@@ -25,15 +23,6 @@ class ConversionRunner(LeadRunner):
         from hki_ml.models.conversion.predict import load
 
         return load(folder, version)
-
-    def ask(self, model: Any, question: LeadQuestion) -> Any:
-        """Return what the model says to a question."""
-        return model.answer(
-            question.state,
-            as_of=question.as_of,
-            close_90=question.close_90,
-            horizons=question.horizons_days,
-        )
 
 
 Conversion = bentoml.service(name="conversion", service_class=Runner, workers=1, **CONNECTION)(

@@ -12,8 +12,6 @@ from bentos.leads import LeadRunner
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hki_ml.serving.lead_model import LeadQuestion
-
 
 class LeadScoringRunner(LeadRunner):
     """Holds the champion of ``lead_scoring``."""
@@ -25,10 +23,6 @@ class LeadScoringRunner(LeadRunner):
         from hki_ml.models.lead_scoring.predict import load
 
         return load(folder, version)
-
-    def ask(self, model: Any, question: LeadQuestion) -> Any:
-        """Return what the model says to a question."""
-        return model.answer(question.state, as_of=question.as_of)
 
 
 LeadScoring = bentoml.service(name="lead_scoring", service_class=Runner, workers=1, **CONNECTION)(

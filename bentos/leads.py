@@ -53,10 +53,6 @@ class LeadRunner:
         """Return the version in the folder, warmed."""
         raise NotImplementedError
 
-    def ask(self, model: Any, question: LeadQuestion) -> Any:
-        """Return what the model says to a question."""
-        raise NotImplementedError
-
     def load_settled(self, folder: Path, version: str) -> Any:
         """Return the version in the folder, out of the garbage collector's way."""
         from hki_ml.serving.settled import settle
@@ -67,9 +63,9 @@ class LeadRunner:
 
     def answer_all(self, questions: Sequence[LeadQuestion]) -> list[Reply]:
         """Return a reply to each question, in order."""
-        from hki_ml.serving.lead_model import answer_all
+        from hki_ml.serving.lead_model import CALLS, answer_all
 
-        return answer_all(self.holder, questions, self.ask)
+        return answer_all(self.holder, questions, CALLS[self.ROOM])
 
     @bentoml.api(batchable=True, max_batch_size=64)
     async def answer(self, questions: list[str]) -> list[str]:

@@ -12,8 +12,6 @@ from bentos.leads import LeadRunner
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hki_ml.serving.lead_model import LeadQuestion
-
 
 class TimeToCloseRunner(LeadRunner):
     """Holds the champion of ``time_to_close``."""
@@ -25,10 +23,6 @@ class TimeToCloseRunner(LeadRunner):
         from hki_ml.models.time_to_close.predict import load
 
         return load(folder, version)
-
-    def ask(self, model: Any, question: LeadQuestion) -> Any:
-        """Return what the model says to a question."""
-        return model.answer(question.state, as_of=question.as_of, close_90=question.close_90)
 
 
 TimeToClose = bentoml.service(name="time_to_close", service_class=Runner, workers=1, **CONNECTION)(

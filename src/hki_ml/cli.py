@@ -44,11 +44,20 @@ def import_file(
 
 
 @app.command()
-def replay(file: FileArgument, mapping: MappingOption, rejects: RejectsOption = None) -> None:
-    """Bring in rows that an import refused, after they were mended."""
-    from hki_ml.terminal import importing
+def replay(
+    what: Annotated[str, typer.Argument(help="A file of mended rows, or the id of a prediction.")],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", "-m", help="Of the file: that of the first import.")
+    ] = None,
+    rejects: RejectsOption = None,
+) -> None:
+    """Bring in mended rows again, or make a prediction again and compare it byte by byte."""
+    from hki_ml.terminal import importing, reproducing
 
-    importing.replay_file(file, mapping, rejects=rejects)
+    if mapping is None:
+        reproducing.replay_prediction(what)
+    else:
+        importing.replay_file(Path(what), mapping, rejects=rejects)
 
 
 @app.command()

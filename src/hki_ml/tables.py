@@ -167,6 +167,15 @@ Nothing in it moves with the clock; recency, decay and counts over windows are d
 ``lead_moments_json`` when the question is asked (``hki_ml.learning.lead_clock``).
 """
 
+STATE_RUNS = pa.schema(
+    [
+        ("until", TIME),
+        ("table", pa.string()),
+        ("version", pa.int64()),
+    ]
+)
+"""Which versions of the tables the state of leads at ``until`` was made from: what a replay reads."""
+
 FEATURE_SERVICES = pa.schema(
     [
         ("service", pa.string()),
@@ -197,6 +206,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "leads": LEADS,
     "lead_state": LEAD_STATE,
     "property_value": PROPERTY_VALUE,
+    "state_runs": STATE_RUNS,
     "feature_services": FEATURE_SERVICES,
     "materialized": MATERIALIZED,
 }

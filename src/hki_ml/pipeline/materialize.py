@@ -35,6 +35,7 @@ def materialize(backend: Backend, *, until: datetime) -> Materialized:
 
     A second time with nothing new in the lake writes nothing.
     """
+    until = until.replace(microsecond=0)  # as precise as the online stores keep it
     facts = tabulate_property_facts(backend.lake)
     sales = backend.lake.read("sales")
     backend.lake.replace("market_trend", market_trend(sales, until=until))

@@ -23,6 +23,7 @@ from hki_ml.transforms.sales import sales
 APPLICATION = "events"
 SALE_KINDS = ("sale.recorded",)
 SURROUNDING_TABLES = ("property_facts", "property_value", "market_trend")
+STATE_TABLES = ("events", "leads", *SURROUNDING_TABLES)
 ATTEMPTS = 8
 VERSIONS_AT_ONCE = 4  # a version holds at most 65,536 events: bounds the memory of a step
 
@@ -76,15 +77,19 @@ def tabulate_leads(lake: Lake) -> int:
 
 
 def tabulate_lead_state(lake: Lake, *, until: datetime) -> int:
-    """Bring the state of leads up to ``until`` and return its number of rows.
+    """Bring the state of leads up to ``until`` (whole seconds) and return its number of rows.
 
     There is a row at each landmark of each lead, to learn from, and one at ``until``, to answer from.
+    The versions of the tables behind it are kept, so that it can be made again.
     """
-    known = lake.read("leads")
-    if not known.num_rows:
+    if lake.version("leads") < 0:
         return 0
-    rows = state_of(lake, known, state_moments(known, until))
+    versions = {table: lake.version(table) for table in STATE_TABLES}
+    known = lake.read("leads", version=versions["leads"])
+    rows = state_of(lake, known, state_moments(known, until), versions=versions)
     lake.replace("lead_state", rows)
+    run = [{"until": until, "table": t, "version": v} for t, v in versions.items()]
+    lake.append("state_runs", pa.Table.from_pylist(run, tables.STATE_RUNS))
     return int(rows.num_rows)
 
 
@@ -98,17 +103,21 @@ def state_moments(known: pa.Table, until: datetime) -> pa.Table:
 
 
 def state_of(
-    lake: Lake, known: pa.Table, moments: pa.Table, *, versions: Mapping[str, int] | None = None
+    lake: Lake, known: pa.Table, moments: pa.Table, *, versions: Mapping[str, int]
 ) -> pa.Table:
-    """Return the state of leads at moments, from the lake as it is or as it was at ``versions``."""
-    at = {} if versions is None else dict(versions)
-    events = lake.batches("events", columns=COLUMNS, until=at.get("events"))
-    around = Surroundings(
-        *(lake.read(table, version=at.get(table)) for table in SURROUNDING_TABLES)
+    """Return the state of leads at moments, from the lake as it was at these versions of its tables."""
+    events = lake.batches("events", columns=COLUMNS, until=versions["events"])
+    activity = Activity.of(events, known["lead_id"].combine_chunks())
+    return lead_state(moments, known, activity, surroundings(lake, versions))
+
+
+def surroundings(lake: Lake, versions: Mapping[str, int]) -> Surroundings:
+    """Return what stood around leads, at these versions of the tables."""
+    found = (
+        lake.read(table, version=versions[table]) if versions[table] >= 0 else lake.read(table)
+        for table in SURROUNDING_TABLES
     )
-    return lead_state(
-        moments, known, Activity.of(events, known["lead_id"].combine_chunks()), around
-    )
+    return Surroundings(*found)
 
 
 def _events(lake: Lake, kinds: Sequence[str], *, since: int | None, until: int) -> pa.Table:

@@ -90,17 +90,60 @@ def answer_all(
     if held is None:
         return [unavailable(f"no {holder.name} model is loaded yet")] * len(questions)
     replies: list[Reply] = []
+    level = "lastGoodModel" if held.is_last_good else "full"
     for question in questions:
         try:
-            said = msgspec.to_builtins(ask(held.model, question))
-            level = "lastGoodModel" if held.is_last_good else "full"
-            replies.append({**said, "version": held.version, "fallback_level": level})
+            replies.append(reply_of(held.model, held.version, question, ask, level=level))
         except HkiError as error:
             replies.append(of_error(error))
         except Exception:  # a door: the caller is told nothing of it, the log everything
             log.exception("answer_failed", model=holder.name, model_version=held.version)
             replies.append(Problem("internal", "the model failed"))
     return replies
+
+
+def reply_of(
+    model: Any,
+    version: str,
+    question: LeadQuestion,
+    ask: Callable[[Any, LeadQuestion], Any],
+    *,
+    level: str = "full",
+) -> dict[str, Any]:
+    """Return what a model says to a question, with its version and how well off it is."""
+    return {
+        **msgspec.to_builtins(ask(model, question)),
+        "version": version,
+        "fallback_level": level,
+    }
+
+
+def ask_scoring(model: LeadScorer, question: LeadQuestion) -> Any:
+    """Put a question to the lead scoring room."""
+    return model.answer(question.state, as_of=question.as_of)
+
+
+def ask_conversion(model: ConversionModel, question: LeadQuestion) -> Any:
+    """Put a question to the conversion room."""
+    return model.answer(
+        question.state,
+        as_of=question.as_of,
+        close_90=question.close_90,
+        horizons=question.horizons_days,
+    )
+
+
+def ask_time(model: TimeModel, question: LeadQuestion) -> Any:
+    """Put a question to the room of the time to close."""
+    return model.answer(question.state, as_of=question.as_of, close_90=question.close_90)
+
+
+CALLS: dict[str, Callable[[Any, LeadQuestion], Any]] = {
+    "lead_scoring": ask_scoring,
+    "conversion": ask_conversion,
+    "time_to_close": ask_time,
+}
+"""How each room of leads is asked, by its name."""
 
 
 def describe(holder: ModelHolder[Any]) -> dict[str, Any] | None:

@@ -1,0 +1,191 @@
+"""A prediction made again: from the lake as it was, by the versions that made it, to the same bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pyarrow as pa
+
+from hki_ml.errors import BadInput, NotFound
+from hki_ml.events import PredictionMade, decode
+from hki_ml.pipeline.ingest import ingest
+from hki_ml.pipeline.tabulate import surroundings
+from hki_ml.serving import lead_model
+from hki_ml.serving.exchange import encode
+from hki_ml.serving.lead_model import HORIZONS_DAYS, LeadQuestion
+from hki_ml.serving.leads import CONVERSION, SCORING, TIME, LeadDesk, Spoken, envelope
+from hki_ml.serving.naming import plain
+from hki_ml.serving.prediction_log import PredictionLog
+from hki_ml.serving.replies import Reply
+from hki_ml.tables import LEAD_STATE
+from hki_ml.tables import TIME as MOMENT
+from hki_ml.transforms.lead_state import Activity, lead_state
+from hki_ml.transforms.live_lead import after
+from hki_ml.wiring import Backend
+
+KEYS = ("lead_id", "event_timestamp", "created")
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduced:
+    """What was said then and what is said now, as the bytes of ``data``; and features that differ."""
+
+    said: bytes
+    says: bytes
+    changed_features: tuple[str, ...]
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether both are the same bytes, from the same features."""
+        return self.said == self.says and not self.changed_features
+
+
+class Reproducer:
+    """Makes predictions of leads again; models are loaded once a version.
+
+    Parameters
+    ----------
+    backend
+        The lake with the events and tables of then, the registry with the versions.
+    now
+        The present, aware: when what is still on the bus is brought into the lake.
+    """
+
+    def __init__(self, backend: Backend, *, now: datetime) -> None:
+        ingest(backend.bus, backend.lake, ingested_at=now)
+        self._backend = backend
+        self._models: dict[tuple[str, str], Any] = {}
+        self._known: dict[datetime, tuple[dict[str, int], pa.Table]] = {}
+
+    def reproduce(self, prediction_id: str) -> Reproduced:
+        """Return what was said and what the same versions say of the same moment.
+
+        Raises
+        ------
+        NotFound
+            If no such prediction was made, or what it was made from is gone.
+        BadInput
+            If it is not a prediction about a lead.
+        """
+        event = self._event(prediction_id)
+        if not isinstance(event, PredictionMade):
+            raise NotFound(f"expected a prediction, {prediction_id} is a {event.TYPE}")
+        made = event.properties
+        if made.model not in (SCORING, CONVERSION, TIME):
+            raise BadInput(f"expected a prediction about a lead, got one of {made.model}")
+        state = self._state(event.entity_id, made.made_from)
+        changed = tuple(
+            sorted(k for k in {*state, *made.features} if state.get(k) != made.features.get(k))
+        )
+        spoken = asyncio.run(self._ask(made.model, dict(made.versions), state, made))
+        seen_at = _moment(made.made_from["seenAt"])
+        age = None if seen_at is None else max(0.0, (made.as_of - seen_at).total_seconds())
+        says = envelope(
+            spoken, event.entity_id, made.as_of, prediction_id=prediction_id,
+            level=made.answer["fallbackLevel"], age_seconds=age,
+        )  # fmt: skip
+        return Reproduced(encode(made.answer), encode(orjson.loads(encode(says))), changed)
+
+    def _event(self, event_id: str) -> Any:
+        try:
+            identity = str(UUID(event_id))
+        except ValueError as error:
+            raise NotFound(f"expected the id of a prediction, got {event_id[:60]!r}") from error
+        rows = self._backend.lake.read("events", where=("event_id", identity)).to_pylist()
+        if not rows:
+            raise NotFound(f"no prediction {identity} was ever made")
+        return event_of(rows[0])
+
+    def _state(self, lead_id: str, made_from: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the lead's state as it was then: materialized, and the events that came on top."""
+        seen_at = _moment(made_from["seenAt"])
+        state = None if seen_at is None else self._materialized(lead_id, seen_at)
+        for event_id in made_from["liveEvents"]:
+            state = after(state, self._event(event_id))
+        if state is None:
+            raise NotFound(f"nothing is left of what was known of {lead_id} then")
+        return {name: plain(value) for name, value in state.items() if plain(value) is not None}
+
+    def _materialized(self, lead_id: str, until: datetime) -> dict[str, Any] | None:
+        lake = self._backend.lake
+        versions, known = self._run(until)
+        moments = pa.table({"lead_id": [lead_id], "event_timestamp": pa.array([until], MOMENT)})
+        events = lake.read("events", where=("entity_id", lead_id), version=versions["events"])
+        activity = Activity.of(events.to_batches(), known["lead_id"].combine_chunks())
+        rows = lead_state(moments, known, activity, surroundings(lake, versions)).to_pylist()
+        if not rows:
+            return None
+        return {name: rows[0][name] for name in LEAD_STATE.names if name not in KEYS}
+
+    def _run(self, until: datetime) -> tuple[dict[str, int], pa.Table]:
+        if until not in self._known:
+            rows = self._backend.lake.read("state_runs").to_pylist()
+            versions = {row["table"]: row["version"] for row in rows if row["until"] == until}
+            if not versions:
+                raise NotFound(f"expected the run that made features until {until}, got none")
+            known = self._backend.lake.read("leads", version=versions["leads"])
+            self._known = {until: (versions, known)}
+        return self._known[until]
+
+    async def _ask(
+        self, model: str, versions: dict[str, str], state: dict[str, Any], made: Any
+    ) -> Spoken:
+        names = {name: state.get(name) for name in LEAD_STATE.names if name not in KEYS}
+        asks: dict[str, Callable[[LeadQuestion], Awaitable[Reply]]] = {
+            room: self._asking(room, version) for room, version in versions.items()
+        }
+        nobody: Any = None
+        desk = LeadDesk(asks, nobody, PredictionLog(len), lambda: made.as_of, str)
+        question = LeadQuestion(names, made.as_of)
+        horizons = tuple(made.made_from.get("horizonsDays") or HORIZONS_DAYS)
+        say = {SCORING: desk.scored, CONVERSION: desk.converted, TIME: desk.timed}[model]
+        return await say(replace(question, horizons_days=horizons))
+
+    def _asking(self, room: str, version: str) -> Callable[[LeadQuestion], Awaitable[Reply]]:
+        model = self._model(room, version)
+
+        async def ask(question: LeadQuestion) -> Reply:
+            return lead_model.reply_of(model, version, question, lead_model.CALLS[room])
+
+        return ask
+
+    def _model(self, room: str, version: str) -> Any:
+        key = (room, version)
+        if key not in self._models:
+            registry = self._backend.registry
+            found = [each for each in registry.versions(room) if each.version == version]
+            if not found:
+                raise NotFound(f"expected version {version} of {room}, the registry has none")
+            with tempfile.TemporaryDirectory() as made:
+                folder = registry.download(found[0], Path(made) / room)
+                module = import_module(f"hki_ml.models.{room}.predict")
+                self._models[key] = module.load(folder, version)
+        return self._models[key]
+
+
+def event_of(row: Mapping[str, Any]) -> Any:
+    """Return the event that a row of the lake's events holds."""
+    envelope_ = {
+        "eventType": row["event_type"],
+        "eventId": row["event_id"],
+        "entityId": row["entity_id"],
+        "occurredAt": row["occurred_at"],
+        "receivedAt": row["received_at"],
+        "source": row["source"],
+        "schemaVersion": row["schema_version"],
+        "properties": orjson.Fragment(row["properties_json"]),
+    }
+    return decode(orjson.dumps(envelope_))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
