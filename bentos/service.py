@@ -179,7 +179,20 @@ def _rooms(gateway: Any) -> Rooms:
             lead_model.question_to_text,
             here=lambda runner: (runner.batcher.submit, lead_model.describe),
         )
-    return Rooms(asks, describes)
+    return Rooms(asks, describes, _scorer(gateway.lead_scoring))
+
+
+def _scorer(runner: Any) -> Callable[[], Any]:
+    """Return how the gateway gets at the lead scorer; with runners elsewhere it holds one of its own."""
+    from bentos.remote import is_remote
+
+    if is_remote(runner):
+        runner = LeadScoring.inner()
+
+    def held() -> Any:
+        return None if runner.holder.held is None else runner.holder.held.model
+
+    return held
 
 
 def _asking(

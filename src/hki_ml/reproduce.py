@@ -22,7 +22,7 @@ from hki_ml.pipeline.tabulate import surroundings
 from hki_ml.serving import lead_model
 from hki_ml.serving.exchange import encode
 from hki_ml.serving.lead_model import HORIZONS_DAYS, LeadQuestion
-from hki_ml.serving.leads import CONVERSION, SCORING, TIME, LeadDesk, Spoken, envelope
+from hki_ml.serving.leads import CONVERSION, SCORING, TIME, LeadDesk, Spoken, asked_of, envelope
 from hki_ml.serving.naming import plain
 from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.replies import Reply
@@ -145,7 +145,7 @@ class Reproducer:
         }
         nobody: Any = None
         desk = LeadDesk(asks, nobody, PredictionLog(len), lambda: made.as_of, str)
-        question = LeadQuestion(names, made.as_of)
+        question = asked_of(names, _moment(made.made_from["seenAt"]), made.as_of)
         horizons = tuple(made.made_from.get("horizonsDays") or HORIZONS_DAYS)
         say = {SCORING: desk.scored, CONVERSION: desk.converted, TIME: desk.timed}[model]
         return await say(replace(question, horizons_days=horizons))

@@ -17,6 +17,7 @@ import structlog
 from hki_ml.errors import HkiError
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.exchange import JSON, Request, Response, encode, tagged
+from hki_ml.serving.lead_pages import Leads
 from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.lookups import Homes, Models
 from hki_ml.serving.openapi import document
@@ -48,7 +49,7 @@ class Gateway:
 
     Parameters
     ----------
-    valuing, homes, models, leads, events, predictions
+    valuing, homes, models, desk, leads, events, predictions
         The handlers.
     body_max_bytes
         Largest body that is read.
@@ -59,7 +60,8 @@ class Gateway:
     valuing: ValueProperty
     homes: Homes
     models: Models
-    leads: LeadDesk
+    desk: LeadDesk
+    leads: Leads
     events: EventDoor
     predictions: Predictions
     body_max_bytes: int = 262_144
@@ -96,9 +98,9 @@ class Gateway:
     def _posts(self) -> dict[str, Route]:
         return {
             VALUE_PROPERTY: self.valuing,
-            f"{API}/score-lead": self.leads.score,
-            f"{API}/predict-conversion": self.leads.convert,
-            f"{API}/predict-time-to-close": self.leads.time,
+            f"{API}/score-lead": self.desk.score,
+            f"{API}/predict-conversion": self.desk.convert,
+            f"{API}/predict-time-to-close": self.desk.time,
             EVENTS: self.events,
         }
 
@@ -122,6 +124,8 @@ class Gateway:
             "/openapi.json": _openapi,
             f"{API}/properties": self.homes.search,
             f"{API}/models": self.models.all,
+            f"{API}/leads": self.leads.search,
+            f"{API}/track-record": self.leads.track_record,
         }
         if path in fixed:
             _allow(request, "GET", "HEAD")
@@ -129,6 +133,7 @@ class Gateway:
         items: dict[tuple[str, str], ItemRoute] = {
             (f"{API}/properties/", ""): self.homes.one,
             (f"{API}/models/", ""): self.models.one,
+            (f"{API}/leads/", ""): self.leads.one,
             (f"{API}/predictions/", "/explanation"): self.predictions.explanation,
             (f"{API}/predictions/", ""): self.predictions.one,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from hki_ml.serving.replies import Reply
 
 log = structlog.get_logger()
 
+MADE_AT = "event_timestamp"
+"""When a state was made, beside its columns: old state lowers the confidence."""
 HORIZONS_DAYS: tuple[int, ...] = (14, 30, 60, 90, 180)
 
 
@@ -162,4 +164,7 @@ def question_to_text(question: LeadQuestion) -> str:
 
 def question_from_text(text: str) -> LeadQuestion:
     """Return the question that ``question_to_text`` wrote."""
-    return _questions.decode(text)
+    question = _questions.decode(text)
+    since = question.state.get(MADE_AT)
+    moment = datetime.fromisoformat(since) if isinstance(since, str) else None
+    return replace(question, state={**question.state, MADE_AT: moment})

@@ -17,7 +17,7 @@ from hki_ml.errors import Unavailable
 from hki_ml.serving import lead_render
 from hki_ml.serving.asked import Closed, Identifier, iso, validated
 from hki_ml.serving.exchange import Request, Response, success
-from hki_ml.serving.lead_model import HORIZONS_DAYS, LeadQuestion
+from hki_ml.serving.lead_model import HORIZONS_DAYS, MADE_AT, LeadQuestion
 from hki_ml.serving.live_leads import Lead, LiveLeads
 from hki_ml.serving.prediction_log import PredictionLog, Said
 from hki_ml.serving.problem import Problem, ProblemError
@@ -150,7 +150,7 @@ class LeadDesk:
     ) -> Response:
         now = self.clock()
         lead = await self.find(lead_id, now)
-        question = LeadQuestion(lead.state, now)
+        question = asked_of(lead.state, lead.seen_at, now)
         spoken = await say(question)
         age = None if lead.seen_at is None else max(0.0, (now - lead.seen_at).total_seconds())
         is_stale = lead.is_stale or (age is not None and age > STALE_AFTER_SECONDS)
@@ -169,6 +169,11 @@ class LeadDesk:
         )  # fmt: skip
         await self.log.write(prediction_id, said)
         return success(data)
+
+
+def asked_of(state: Mapping[str, Any], seen_at: datetime | None, as_of: datetime) -> LeadQuestion:
+    """Return the question about a state that was made at ``seen_at``."""
+    return LeadQuestion({**state, MADE_AT: seen_at}, as_of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,11 @@ class LiveLeads:
         """Tell whether events of the lead were accepted here lately."""
         return lead_id in self._events
 
+    def accepted(self, lead_id: str) -> tuple[AnyEvent, ...]:
+        """Return the events of the lead that were accepted here lately."""
+        with self._lock:
+            return tuple(self._events.get(lead_id, ()))
+
     def lead(self, lead_id: str, stored: Entity | None) -> Lead | None:
         """Return the lead as of now, ``None`` if nobody ever created it."""
         seen_at = None if stored is None else stored.seen_at

@@ -15,7 +15,10 @@ from hki_ml.serving.entities import OnlineEntities
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.gateway import Gateway, Observe
 from hki_ml.serving.homes import HomeFacts, HomeIndex
+from hki_ml.serving.lead_board import LeadBoard, Scorer
+from hki_ml.serving.lead_history import LeadHistory
 from hki_ml.serving.lead_ids import LeadIds
+from hki_ml.serving.lead_pages import Leads
 from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.live_leads import FRESH_SECONDS, SERVICE, LiveLeads, state_of
 from hki_ml.serving.lookups import Describe, Homes, Models
@@ -24,6 +27,7 @@ from hki_ml.serving.page import docs_page, valuation_page
 from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.replies import Reply
+from hki_ml.serving.track_record import TrackRecord
 from hki_ml.serving.value_property import ValueProperty, new_prediction_id, utc_now
 from hki_ml.settings import ServingSettings
 
@@ -51,10 +55,14 @@ class Stores(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """How the models are asked and how they describe what serves, each by its name."""
+    """How the models are asked and how they describe what serves, each by its name.
+
+    ``scorer`` gives the lead scorer itself, which a list needs; ``None`` while there is none.
+    """
 
     asks: Mapping[str, Callable[[Any], Awaitable[Reply]]]
     describes: Mapping[str, Describe]
+    scorer: Callable[[], Scorer | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +100,30 @@ def open_gateway(
         lambda: stores().features, SERVICE, state_of, fresh_seconds=FRESH_SECONDS
     )
     leads = LiveLeads(stored)
+    desk = LeadDesk(rooms.asks, leads, log, time.now, time.new_id)
+
+    def lake() -> Lake:
+        return stores().lake
+
     return Gateway(
         valuing,
         Homes(HomeIndex(lambda: stores().lake), valuing),
         Models(lambda: stores().registry, rooms.describes),
-        LeadDesk(rooms.asks, leads, log, time.now, time.new_id),
+        desk,
+        Leads(
+            desk,
+            LeadBoard(lake, rooms.scorer),
+            LeadHistory(lake, rooms.scorer),
+            TrackRecord(lake),
+            rooms.scorer,
+        ),
         EventDoor(
             lambda events: _publish(way_in, events),
             leads,
-            LeadIds(lambda: stores().lake, way_in.catch_up),
+            LeadIds(lake, way_in.catch_up),
             time.now,
         ),
-        Predictions(log, lambda: stores().lake, way_in.catch_up),
+        Predictions(log, lake, way_in.catch_up),
         body_max_bytes=settings.body_max_bytes,
         observe=observe,
     )

@@ -1,0 +1,203 @@
+"""The morning list: every open lead by its score, made anew when leads or the model have moved."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+import numpy as np
+import pandas as pd
+
+from hki_ml.errors import Unavailable
+from hki_ml.learning.lead_clock import STAGES, Moments, at_moment
+from hki_ml.ports import Lake
+from hki_ml.serving.asked import iso
+from hki_ml.serving.exchange import Request, Response, success
+from hki_ml.serving.problem import invalid
+
+TABLE = "lead_state"
+FRESH_SECONDS = 60.0  # recency moves the scores by the day, not by the minute
+BASE_ODDS = 1 / 9  # the odds of 50 points, as the lead scoring room has them
+FILTERS = ("query", "source", "stage", "area", "minScore", "maxScore", "limit", "offset")
+
+
+BOUNDS = {
+    "minScore": (0, 100, 0),
+    "maxScore": (0, 100, 100),
+    "limit": (1, 500, 50),
+    "offset": (0, 10**9, 0),
+}
+"""Number asked for → lowest, highest, default."""
+SEARCHED = ("lead_id", "lead_property_id", "lead_area")
+
+
+class Scorer(Protocol):
+    """What scores many leads at once."""
+
+    version: str
+
+    def margin_of(self, states: pd.DataFrame) -> Any:
+        """Return the calibrated log-odds of leads at their ``event_timestamp``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """All open leads, best first, as scored by a version at a moment."""
+
+    rows: pd.DataFrame
+    version: str
+    scored_at: datetime
+
+
+class LeadBoard:
+    """Scores all open leads of the lake at once; callers share a board for a minute.
+
+    Parameters
+    ----------
+    scorer
+        The model that serves, ``None`` while there is none.
+    """
+
+    def __init__(self, lake: Callable[[], Lake], scorer: Callable[[], Scorer | None]) -> None:
+        self._lake = lake
+        self._scorer = scorer
+        self._board: Board | None = None
+        self._table = -1
+        self._lock = threading.Lock()
+
+    def board(self, now: datetime) -> Board:
+        """Return the present board.
+
+        Raises
+        ------
+        Unavailable
+            If no model serves or the lake does not answer.
+        """
+        with self._lock:
+            scorer = self._scorer()
+            if scorer is None:
+                raise Unavailable("no lead_scoring model is loaded yet")
+            version = self._lake().version(TABLE)
+            known = self._board
+            if (
+                known is None
+                or known.version != scorer.version
+                or version != self._table
+                or (now - known.scored_at).total_seconds() > FRESH_SECONDS
+            ):
+                self._board, self._table = _scored(self._lake(), scorer, now), version
+            assert self._board is not None  # noqa: S101 - it was just made
+            return self._board
+
+
+def _scored(lake: Lake, scorer: Scorer, now: datetime) -> Board:
+    states: pd.DataFrame = lake.read(TABLE).to_pandas()
+    states = states[states["event_timestamp"] == states["event_timestamp"].max()]
+    states = states[states["lead_outcome"].isna()].assign(event_timestamp=pd.Timestamp(now))
+    states = states.reset_index(drop=True)
+    if not len(states):
+        return Board(
+            states.assign(score=[], probability=[], stage=[], age_days=[]), scorer.version, now
+        )
+    margin = np.asarray(scorer.margin_of(states), np.float64)
+    score = np.clip(50 + 10 * (margin - np.log(BASE_ODDS)) / np.log(2), 0, 100)
+    stage, age = _progress(states, now)
+    rows = states.assign(
+        score=np.round(score).astype(int),
+        probability=1 / (1 + np.exp(-margin)),
+        stage=stage,
+        age_days=age,
+    )
+    order = np.lexsort((rows["lead_id"].to_numpy().astype(str), -margin))
+    return Board(rows.iloc[order].reset_index(drop=True), scorer.version, now)
+
+
+def _progress(states: pd.DataFrame, now: datetime) -> tuple[list[str], Any]:
+    created = states["lead_created_at_us"].to_numpy(np.float64) / 1e6
+    as_of = np.full(len(states), now.timestamp())
+    derived = at_moment(Moments.parse(states["lead_moments_json"]), created, as_of)
+    from hki_ml.learning.lead_clock import CLOCK_FEATURES
+
+    stage = derived[:, CLOCK_FEATURES.index("history_stage")].astype(int)
+    age = derived[:, CLOCK_FEATURES.index("history_age_days")]
+    return [STAGES[each] for each in stage], age
+
+
+def listed(board: Board, request: Request) -> Response:
+    """Return the part of the board that a request asks for, with the choices that its filters have."""
+    asked = _filters(request.query)
+    rows = board.rows
+    sources = sorted(rows["lead_source"].dropna().unique())
+    areas = sorted(rows["lead_area"].dropna().unique())
+    rows = _chosen(rows, asked)
+    page = rows.iloc[asked["offset"] : asked["offset"] + asked["limit"]]
+    return success(
+        {
+            "modelVersion": board.version,
+            "scoredAt": iso(board.scored_at),
+            "total": len(rows),
+            "leads": [_row(row) for row in page.to_dict("records")],
+            "choices": {"sources": sources, "areas": areas, "stages": list(STAGES)},
+        }
+    )
+
+
+def _filters(query_string: str) -> dict[str, Any]:
+    try:
+        asked = parse_qs(query_string, keep_blank_values=False, max_num_fields=20, errors="strict")
+    except (ValueError, UnicodeError) as error:
+        raise invalid("/query", "expected a form-encoded query in UTF-8") from error
+    unknown = sorted(set(asked) - set(FILTERS))
+    if unknown:
+        raise invalid(f"/{unknown[0][:60]}", f"unknown parameter; expected {', '.join(FILTERS)}")
+    found: dict[str, Any] = {name: values[-1][:200] for name, values in asked.items()}
+    bounds = {
+        "minScore": (0, 100, 0),
+        "maxScore": (0, 100, 100),
+        "limit": (1, 500, 50),
+        "offset": (0, 10**9, 0),
+    }
+    for name, (low, high, default) in bounds.items():
+        text = found.get(name, str(default))
+        if not (text.isascii() and text.isdigit() and low <= int(text[:12]) <= high):
+            raise invalid(f"/{name}", f"expected a whole number from {low} to {high}")
+        found[name] = int(text)
+    return found
+
+
+def _chosen(rows: pd.DataFrame, asked: Mapping[str, Any]) -> pd.DataFrame:
+    kept = rows["score"].between(asked["minScore"], asked["maxScore"])
+    for name, column in (("source", "lead_source"), ("area", "lead_area"), ("stage", "stage")):
+        if name in asked:
+            kept &= rows[column] == asked[name]
+    if "query" in asked:
+        texts = [
+            rows[name].astype("string") for name in ("lead_id", "lead_property_id", "lead_area")
+        ]
+        holds = [
+            text.str.contains(asked["query"], case=False, regex=False).fillna(value=False)
+            for text in texts
+        ]
+        kept &= holds[0] | holds[1] | holds[2]
+    return rows[kept]
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    known: dict[str, Any] = {k: (None if v is None or v != v else v) for k, v in row.items()}  # noqa: PLR0124 - NaN
+    return {
+        "leadId": known["lead_id"],
+        "score": known["score"],
+        "predictedConversion": round(known["probability"], 4),
+        "leadSource": known["lead_source"],
+        "area": known["lead_area"],
+        "propertyId": known["lead_property_id"],
+        "stage": known["stage"],
+        "ageDays": round(known["age_days"], 1),
+        "askingPriceUsd": known["lead_asking_price_usd"],
+        "propertyValueEstimate": known["property_value_estimate"],
+    }
