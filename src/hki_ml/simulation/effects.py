@@ -79,7 +79,8 @@ def drifted(shares: FloatArray) -> FloatArray:
     """Return the shares after the planted drift."""
     factors = np.array([DRIFTED_SHARES.get(name, 1.0) for name in SOURCES])
     moved: FloatArray = shares * factors
-    return moved / moved.sum(axis=1, keepdims=True)
+    whole: FloatArray = moved / moved.sum(axis=1, keepdims=True)
+    return whole
 
 
 def area_effect(area: str | None) -> float:

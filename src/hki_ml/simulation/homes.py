@@ -95,8 +95,10 @@ def _index(rows: pl.DataFrame) -> tuple[FloatArray, int]:
         "code", "quarter"
     )
     medians = table.agg(pl.col("level").median(), n=pl.len())
-    city = pl.DataFrame({"quarter": quarter, "level": level}).group_by("quarter").agg(
-        pl.col("level").median()
+    city = (
+        pl.DataFrame({"quarter": quarter, "level": level})
+        .group_by("quarter")
+        .agg(pl.col("level").median())
     )
     whole = np.full(ends - start, np.nan)
     whole[city["quarter"].to_numpy() - start + 1] = city["level"].to_numpy()

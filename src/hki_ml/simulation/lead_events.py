@@ -13,7 +13,15 @@ from hki_ml.simulation.chance import children, seed_key, uniforms, uniforms_at
 from hki_ml.simulation.homes import Homes
 from hki_ml.simulation.leads import DAY_US, POISON_DAYS, Leads, leads
 from hki_ml.simulation.path import (
-    APPOINTMENT, CLOSED, CONTRACT, KINDS, LANDMARKS, LOST, OFFER, VISITED, histories,
+    APPOINTMENT,
+    CLOSED,
+    CONTRACT,
+    KINDS,
+    LANDMARKS,
+    LOST,
+    OFFER,
+    VISITED,
+    histories,
 )  # fmt: skip
 from hki_ml.simulation.world import World, microseconds
 
@@ -87,7 +95,11 @@ def lead_events(world: World, homes: Homes, what: Block) -> pl.DataFrame:
     """Return the events of the block that were received by the world's end, in the order of receipt."""
     until = microseconds(world.ends_at)
     ids = pl.Series(what.leads.ids)
-    parts = [_created(world, homes, what, ids), *_happened(what, ids), *_self_labels(world, what, ids)]
+    parts = [
+        _created(world, homes, what, ids),
+        *_happened(what, ids),
+        *_self_labels(world, what, ids),
+    ]
     rows = pl.concat(parts).filter(pl.col("received_at").dt.timestamp("us") <= until)
     return wire.identified(rows).sort("received_at", "entity_id", "event_id")
 
@@ -167,7 +179,9 @@ def _happened(what: Block, ids: pl.Series) -> list[pl.DataFrame]:
         at = np.flatnonzero(what.kind == kind)
         properties = _properties(kind, what.leads, lead[at], occurred[at], draw[at])
         parts.append(
-            wire.frame(name, ids.gather(lead[at]), occurred[at], received[at], properties=properties)
+            wire.frame(
+                name, ids.gather(lead[at]), occurred[at], received[at], properties=properties
+            )
         )
     return parts
 
@@ -176,9 +190,7 @@ def _properties(
     kind: int, came: Leads, lead: IntArray, occurred_us: IntArray, draw: FloatArray
 ) -> pl.Series:
     if kind in {OFFER, CONTRACT, CLOSED}:
-        offered = came.worth * np.exp(came.gap) * (0.84 + 0.12 * uniforms(came.key, 44))
-        rise = 1.0 if kind == OFFER else 1.02
-        members = {"amountUsd": wire.number(np.round(offered[lead] * rise, -2))}
+        members = {"amountUsd": wire.number(amounts(came, lead, kind))}
     elif kind == VISITED:
         page = wire.named(PAGES, (draw * len(PAGES)).astype(np.int64))
         members = {"page": wire.word(page), "seconds": wire.number(5.0 + 300.0 * draw, digits=0)}
@@ -196,6 +208,14 @@ def _properties(
     return pl.select(wire.said(**members)).to_series()
 
 
+def amounts(came: Leads, lead: IntArray, kind: int) -> FloatArray:
+    """Return what is offered for leads, or agreed on and paid (``path.OFFER``, another kind), in USD."""
+    share = 0.84 + 0.12 * uniforms(came.key[lead], 44)
+    rise = 1.0 if kind == OFFER else 1.02
+    paid: FloatArray = np.round(came.worth[lead] * np.exp(came.gap[lead]) * share * rise, -2)
+    return paid
+
+
 def _self_labels(world: World, what: Block, ids: pl.Series) -> list[pl.DataFrame]:
     """Return ends that are no ends: thresholded scores, written two days after leads came."""
     came = what.leads
@@ -204,7 +224,10 @@ def _self_labels(world: World, what: Block, ids: pl.Series) -> list[pl.DataFrame
     chosen &= uniforms(came.key, 45) < 1.0 / 3.0
     parts = []
     says_closed = came.logit > SELF_LABEL_SCORE
-    for kind, which in (("lead.closed", chosen & says_closed), ("lead.lost", chosen & ~says_closed)):
+    for kind, which in (
+        ("lead.closed", chosen & says_closed),
+        ("lead.lost", chosen & ~says_closed),
+    ):
         at = np.flatnonzero(which)
         moment = came.created_us[at] + 2 * DAY_US
         parts.append(

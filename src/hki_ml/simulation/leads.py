@@ -83,7 +83,8 @@ def numbers(world: World, first_day: int, last_day: int) -> IntArray:
     wanted = world.leads_per_day * (0.7 + 0.6 * uniforms(keys, 0))
     count = np.floor(wanted + uniforms(keys, 1)).astype(np.int64)
     place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(days, count) * MOST_A_DAY + place
+    found: IntArray = np.repeat(days, count) * MOST_A_DAY + place
+    return found
 
 
 def leads(world: World, homes: Homes, *, first_day: int, last_day: int) -> Leads:
@@ -154,7 +155,9 @@ def _facts(key: Keys) -> dict[str, FloatArray]:
     years = np.clip(-11.0 * np.log(1.0 - uniforms(key, 13)), 0.2, 60.0).round(1)
     timeline = np.floor(18.0 * uniforms(key, 14) ** 2)
     agent = uniforms(key, 15) < 0.18
-    missing = {name: uniforms(key, 30 + i) < share for i, (name, share) in enumerate(_MISSING.items())}
+    missing = {
+        name: uniforms(key, 30 + i) < share for i, (name, share) in enumerate(_MISSING.items())
+    }
     total = np.where(
         missing["condition"], 0.0, effects.category_effects(effects.CONDITIONS)[condition]
     )
@@ -196,4 +199,3 @@ def _area(homes: Homes, home: IntArray) -> FloatArray:
     of_home = {area: effects.area_effect(area) for area in set(homes.areas)}
     each = np.array([of_home[area] for area in homes.areas])
     return np.where(home >= 0, each[home], 0.0)
-

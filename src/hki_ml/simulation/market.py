@@ -8,7 +8,10 @@ import polars as pl
 import pyarrow as pa
 
 from hki_ml.simulation import wire
+from hki_ml.simulation.deal_events import market_side
+from hki_ml.simulation.deals import deals, in_order
 from hki_ml.simulation.homes import Homes
+from hki_ml.simulation.investors import investors
 from hki_ml.simulation.lead_events import Block, block, lead_events
 from hki_ml.simulation.leads import DAY_US
 from hki_ml.simulation.world import World, microseconds
@@ -26,9 +29,14 @@ def blocks(world: World, homes: Homes) -> Iterator[Block]:
 
 
 def event_frames(world: World, homes: Homes) -> Iterator[pl.DataFrame]:
-    """Yield the events in frames of ``wire.FRAME``: each lead's own in order, leads by when they came."""
+    """Yield the events in frames of ``wire.FRAME``: leads by the days they came, then investors."""
+    who = investors(world, homes)
+    until = microseconds(world.ends_at)
+    shown = []
     for what in blocks(world, homes):
+        shown.append(deals(what, homes, who.areas, until_us=until))
         yield lead_events(world, homes, what)
+    yield market_side(world, homes, who, in_order(shown))
 
 
 def events_table(world: World, homes: Homes) -> pa.Table:

@@ -30,7 +30,7 @@ CONTACTED, REPLIED, VISITED, APPOINTMENT, OFFER, CONTRACT, CLOSED, LOST = range(
 
 ARM_NONE, ARM_FAST, ARM_USUAL = 0, 1, 2
 LANDMARKS = (0, 1, 3, 7, 14, 30)
-LONGEST_DAYS = 400  # after which no lead is open
+LONGEST_DAYS = 400  # on which the last open lead is lost
 
 # The state of an open lead at the start of a day; all of it can be seen in its events.
 STAGE, STAGE_AT, TWO_WAY_AT, DONE_AT, CONTACT_AT, UNANSWERED, ENGAGEMENT = range(7)
@@ -43,7 +43,8 @@ _DRAWS = 32  # counters of a day
 
 @compiled
 def _chance(logit: float) -> float:
-    return 1.0 / (1.0 + np.exp(-logit))
+    chance: float = 1.0 / (1.0 + np.exp(-logit))
+    return chance
 
 
 @compiled
@@ -101,7 +102,7 @@ def _loss_chance(day: int, logit: float, state: FloatArray) -> float:
 
 
 @compiled
-def step(  # noqa: C901, PLR0912, PLR0913, PLR0917 - flat arguments are what numba compiles best
+def step(
     key: np.uint64, day: int, logit: float, arm: int, state: FloatArray,
     kinds: IntArray, at: FloatArray,
 ) -> int:  # fmt: skip
@@ -114,6 +115,39 @@ def step(  # noqa: C901, PLR0912, PLR0913, PLR0917 - flat arguments are what num
     kinds, at
         Filled with what happens (places in ``KINDS``) and when, in days since the lead came.
     """
+    draws = day * _DRAWS
+    n = _touches(key, day, logit, arm, state, kinds, at)
+    stage = state[STAGE]
+    if uniform(key, draws + 6) < _progress(day, logit, state):
+        kind = 3 if stage < 2.0 else int(stage) + 2
+        kinds[n] = kind
+        at[n] = day + 0.6 + 0.15 * uniform(key, draws + 7)
+        n += 1
+        if kind == 6:
+            return n
+        state[STAGE] = kind - 1
+        state[STAGE_AT] = day
+        state[DONE_AT] = day
+        if kind == 4:
+            state[ENGAGEMENT] += 2.0
+        else:
+            state[ENGAGEMENT] += 4.0
+            state[TWO_WAY_AT] = day
+            state[UNANSWERED] = 0.0
+    elif uniform(key, draws + 8) < _loss_chance(day, logit, state) or day >= LONGEST_DAYS:
+        kinds[n] = 7
+        at[n] = day + 0.8 + 0.15 * uniform(key, draws + 9)
+        return n + 1
+    state[ENGAGEMENT] *= _DECAY
+    return n
+
+
+@compiled
+def _touches(
+    key: np.uint64, day: int, logit: float, arm: int, state: FloatArray,
+    kinds: IntArray, at: FloatArray,
+) -> int:  # fmt: skip
+    """Return how many contacts, replies and visits a day has: at most one of each."""
     draws = day * _DRAWS
     n = 0
     was_contacted = uniform(key, draws) < _contact_chance(day, arm, state)
@@ -136,36 +170,20 @@ def step(  # noqa: C901, PLR0912, PLR0913, PLR0917 - flat arguments are what num
         state[ENGAGEMENT] += 3.0
         state[TWO_WAY_AT] = day
         state[DONE_AT] = day
-    stale = day - state[DONE_AT]
-    if uniform(key, draws + 4) < _chance(-2.4 + 0.4 * logit + state[ENGAGEMENT] / 10.0 - stale / 10.0):
+    if uniform(key, draws + 4) < _visit_chance(day, logit, state):
         kinds[n] = 2
         at[n] = day + 0.53 + 0.05 * uniform(key, draws + 5)
         n += 1
         state[ENGAGEMENT] += 1.0
         state[DONE_AT] = day
-    stage = state[STAGE]
-    if uniform(key, draws + 6) < _progress(day, logit, state):
-        kind = 3 if stage < 2.0 else int(stage) + 2
-        kinds[n] = kind
-        at[n] = day + 0.6 + 0.15 * uniform(key, draws + 7)
-        n += 1
-        if kind == 6:
-            return n
-        state[STAGE] = kind - 1
-        state[STAGE_AT] = day
-        state[DONE_AT] = day
-        if kind == 4:
-            state[ENGAGEMENT] += 2.0
-        else:
-            state[ENGAGEMENT] += 4.0
-            state[TWO_WAY_AT] = day
-            state[UNANSWERED] = 0.0
-    elif uniform(key, draws + 8) < _loss_chance(day, logit, state) or day >= 400:
-        kinds[n] = 7
-        at[n] = day + 0.8 + 0.15 * uniform(key, draws + 9)
-        return n + 1
-    state[ENGAGEMENT] *= _DECAY
     return n
+
+
+@compiled
+def _visit_chance(day: int, logit: float, state: FloatArray) -> float:
+    """Return how likely the lead looks at our pages today."""
+    stale = day - state[DONE_AT]
+    return _chance(-2.4 + 0.4 * logit + state[ENGAGEMENT] / 10.0 - stale / 10.0)
 
 
 @compiled
@@ -196,7 +214,7 @@ def histories(
     filled = 0
     for i in range(n):
         fresh(state)
-        for day in range(402):
+        for day in range(LONGEST_DAYS + 1):
             for j in range(len(landmarks)):
                 if landmarks[j] == day:
                     states[i, j] = state
@@ -211,7 +229,7 @@ def histories(
 
 
 @compiled
-def futures(  # noqa: PLR0913, PLR0917 - flat arguments are what numba compiles best
+def futures(  # noqa: C901 - flat arguments are what numba compiles best
     keys: Keys, logit: FloatArray, arm: IntArray, day: IntArray, states: FloatArray,
     days_ahead: FloatArray, paths: int,
 ) -> FloatArray:  # fmt: skip

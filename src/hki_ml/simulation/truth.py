@@ -5,7 +5,7 @@ It is written to a folder of the caller's choosing, never to the lake: no featur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from hki_ml.simulation import effects
 from hki_ml.simulation.chance import children, seed_key
+from hki_ml.simulation.deals import Deals, deal_ids, deals, in_order, offers
 from hki_ml.simulation.homes import Homes
+from hki_ml.simulation.investors import Investors, investors
 from hki_ml.simulation.lead_events import ARMS, Block
 from hki_ml.simulation.leads import DAY_US
 from hki_ml.simulation.market import blocks
@@ -46,18 +48,26 @@ class Truth:
         (``p_close_90_fast``, ``p_close_90_usual``).
     effects
         ``what``, ``level`` and ``log_odds``: the causes.
+    responses
+        A row a deal and investor who could be asked: ``deal_id``, ``investor_id``, ``p_response`` (of a
+        positive answer, were the deal shown, given all that came before) and ``was_offered``.
+    tastes
+        A row an investor and area: ``investor_id``, ``area``, ``taste``, and the investor's
+        ``log_price``, ``keenness``, ``tiring`` (log-odds) and ``per_month``.
     """
 
     landmarks: pl.DataFrame
     leads: pl.DataFrame
     effects: pl.DataFrame
+    responses: pl.DataFrame
+    tastes: pl.DataFrame
 
     def write(self, folder: Path) -> None:
         """Write each frame as Parquet under its name into the folder, which is made."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("landmarks", "leads", "effects"):
-            rows: pl.DataFrame = getattr(self, name)
-            rows.write_parquet(folder / f"{name}.parquet")
+        for each in fields(self):
+            rows: pl.DataFrame = getattr(self, each.name)
+            rows.write_parquet(folder / f"{each.name}.parquet")
 
 
 def truth(world: World, homes: Homes, *, paths: int = PATHS) -> Truth:
@@ -66,11 +76,41 @@ def truth(world: World, homes: Homes, *, paths: int = PATHS) -> Truth:
     Every lead is run forward ``paths`` times from each landmark's state by the step that made its
     history; some 2 microseconds a path.
     """
-    landmarks, leads = [], []
+    landmarks, leads, shown = [], [], []
+    who = investors(world, homes)
     for what in blocks(world, homes):
+        shown.append(deals(what, homes, who.areas, until_us=microseconds(world.ends_at)))
         landmarks.append(_landmarks(world, what, paths))
         leads.append(_leads(world, what, paths))
-    return Truth(pl.concat(landmarks), pl.concat(leads), causes(world))
+    responses = _responses(in_order(shown), who)
+    return Truth(pl.concat(landmarks), pl.concat(leads), causes(world), responses, _tastes(who))
+
+
+def _responses(what: Deals, who: Investors) -> pl.DataFrame:
+    made, chance = offers(what, who)
+    deal, investor = np.nonzero(~np.isnan(chance))
+    was_offered = np.zeros(chance.shape, bool)
+    was_offered[made.deal, made.investor] = True
+    return pl.DataFrame(
+        {
+            "deal_id": deal_ids(what).gather(deal),
+            "investor_id": who.ids.gather(investor),
+            "p_response": chance[deal, investor],
+            "was_offered": was_offered[deal, investor],
+        }
+    )
+
+
+def _tastes(who: Investors) -> pl.DataFrame:
+    investor, area = np.indices(who.taste.shape).reshape(2, -1)
+    rows = {
+        "investor_id": who.ids.gather(investor),
+        "area": pl.Series(who.areas).gather(area),
+        "taste": who.taste.ravel(),
+    }
+    for name in ("log_price", "keenness", "tiring", "per_month"):
+        rows[name] = getattr(who, name)[investor]
+    return pl.DataFrame(rows)
 
 
 def _landmarks(world: World, what: Block, paths: int) -> pl.DataFrame:
@@ -116,7 +156,13 @@ def _leads(world: World, what: Block, paths: int) -> pl.DataFrame:
     none = np.zeros(len(known), np.int64)
     by_arm = {
         f"p_close_90_{name}": futures(
-            keys, came.logit[known], np.full(len(known), arm), none, what.states[known, 0], days, paths
+            keys,
+            came.logit[known],
+            np.full(len(known), arm),
+            none,
+            what.states[known, 0],
+            days,
+            paths,
         )[:, 0]
         for name, arm in (("fast", ARM_FAST), ("usual", ARM_USUAL))
     }
@@ -154,6 +200,8 @@ def causes(world: World) -> pl.DataFrame:
     if world.defects.has_bias:
         rows.append(("fact_mailing_segment", "south", effects.SEGMENT_EFFECT))
     if world.defects.drift_on is not None:
-        rows.append(("fact_timeline_months from the drift on", "month", effects.DRIFTED_TIMELINE_SLOPE))
+        rows.append(
+            ("fact_timeline_months from the drift on", "month", effects.DRIFTED_TIMELINE_SLOPE)
+        )
     scaled = [(what, level, effects.SCALE * effect) for what, level, effect in rows]
     return pl.DataFrame(scaled, schema=["what", "level", "log_odds"], orient="row")

@@ -88,8 +88,7 @@ def as_table(rows: pl.DataFrame, *, ingested_at: datetime) -> pa.Table:
 def said(**members: pl.Expr | pl.Series) -> pl.Expr:
     """Return JSON objects of members, each already JSON; a null one is left out."""
     parts = [
-        pl.concat_str(pl.lit(f'"{name}":'), value, pl.lit(","))
-        for name, value in members.items()
+        pl.concat_str(pl.lit(f'"{name}":'), value, pl.lit(",")) for name, value in members.items()
     ]
     inside = pl.concat_str(parts, ignore_nulls=True).str.strip_suffix(",")
     return pl.concat_str(pl.lit("{"), inside, pl.lit("}"))
