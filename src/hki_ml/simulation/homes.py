@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from hki_ml.learning.compiled import compiled
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -18,7 +21,7 @@ AREA_SHRINKAGE = 40.0  # sales of an area and quarter at which its own move coun
 
 @dataclass(frozen=True, slots=True)
 class Homes:
-    """Homes in the order of their first sale, so that later sales change nothing of earlier days.
+    """Homes on a ring, in the order of a hash of their ids: another home changes few leads' choice.
 
     Attributes
     ----------
@@ -26,14 +29,18 @@ class Homes:
         Of each home, shape ``(n,)``; an area may be ``None``.
     living_sqft
         NaN where it is not known.
+    ring
+        Each home's place on the ring, in [0, 1), increasing.
     first_day
-        Whole days since 1970 of each home's first sale, increasing.
+        Whole days since 1970 of each home's first sale.
     """
 
     ids: NDArray[np.object_]
     areas: NDArray[np.object_]
     living_sqft: FloatArray
+    ring: FloatArray
     first_day: IntArray
+    _area: IntArray
     _sale_key: IntArray
     _sale_worth: FloatArray
     _index: FloatArray
@@ -46,48 +53,66 @@ class Homes:
         rows = sales.select(*COLUMNS, day=day).filter(pl.col("price_usd") > 0)
         rows = rows.sort("day", "property_id", "price_usd")
         homes = rows.group_by("property_id", maintain_order=True).first()
+        homes = homes.with_columns(ring=_ring(homes["property_id"])).sort("ring", "property_id")
         number = homes.select("property_id").with_row_index("home")
         rows = rows.join(number, on="property_id", maintain_order="left").sort("home", "day")
-        areas = homes["area"].to_numpy(allow_copy=True).astype(object)
-        index, start = _index(rows)
-        sold, area = rows["day"].to_numpy(), _area_codes(rows["area"])
-        moved = _at(index, start, area, sold)
+        places = {area: place for place, area in enumerate(rows["area"].unique().sort())}
+        sold, area = rows["day"].to_numpy(), _coded(rows["area"], places)
+        index, start = _index(rows, area)
         return cls(
             ids=homes["property_id"].to_numpy().astype(object),
-            areas=areas,
+            areas=homes["area"].to_numpy(allow_copy=True).astype(object),
             living_sqft=homes["living_sqft"].cast(pl.Float64).fill_null(np.nan).to_numpy(),
+            ring=homes["ring"].to_numpy(),
             first_day=homes["day"].to_numpy().astype(np.int64),
+            _area=_coded(homes["area"], places),
             _sale_key=rows["home"].to_numpy().astype(np.int64) * 100_000 + sold,
-            _sale_worth=np.log(rows["price_usd"].cast(pl.Float64).to_numpy()) - moved,
+            _sale_worth=np.log(rows["price_usd"].cast(pl.Float64).to_numpy())
+            - _at(index, start, area, sold),
             _index=index,
             _index_start=start,
         )
 
-    def sold_before(self, day: IntArray) -> IntArray:
-        """Return how many homes had been sold before each day: those that can be chosen then."""
-        return np.searchsorted(self.first_day, day, side="left").astype(np.int64)
+    def chosen(self, draw: FloatArray, day: IntArray) -> IntArray:
+        """Return for each draw the next home on the ring that was sold before the day, -1 for none."""
+        return _next_sold(self.ring, self.first_day, draw, day)
 
     def worth(self, home: IntArray, day: IntArray) -> FloatArray:
         """Return what each home was worth on a day: its last price before, moved with its area's index."""
         last = np.searchsorted(self._sale_key, home * 100_000 + day, side="left") - 1
-        codes = _area_codes(pl.Series(self.areas, dtype=pl.String), like=self.areas)[home]
         worth: FloatArray = np.exp(
-            self._sale_worth[last] + _at(self._index, self._index_start, codes, day)
+            self._sale_worth[last] + _at(self._index, self._index_start, self._area[home], day)
         )
         return worth
 
 
-def _area_codes(areas: pl.Series, like: NDArray[np.object_] | None = None) -> IntArray:
-    names = sorted({name for name in (areas if like is None else like) if name is not None})
-    places = {name: place for place, name in enumerate(names)}
-    return np.array([places.get(name, len(names)) for name in areas], np.int64)
+def _ring(ids: pl.Series) -> pl.Series:
+    digests = b"".join(hashlib.blake2b(each.encode(), digest_size=8).digest() for each in ids)
+    return pl.Series(np.frombuffer(digests, ">u8").astype(np.float64) / 2**64)
 
 
-def _index(rows: pl.DataFrame) -> tuple[FloatArray, int]:
+@compiled
+def _next_sold(ring: FloatArray, first_day: IntArray, draw: FloatArray, day: IntArray) -> IntArray:
+    out = np.full(len(draw), -1)
+    n = len(ring)
+    for i in range(len(draw)):
+        start = np.searchsorted(ring, draw[i])
+        for step in range(n):
+            home = (start + step) % n
+            if first_day[home] < day[i]:
+                out[i] = home
+                break
+    return out
+
+
+def _coded(areas: pl.Series, places: dict[str | None, int]) -> IntArray:
+    return np.array([places[area] for area in areas], np.int64)
+
+
+def _index(rows: pl.DataFrame, code: IntArray) -> tuple[FloatArray, int]:
     """Return log prices a square foot by area and quarter, moved by sales of earlier quarters only."""
     if not rows.height:
         return np.zeros((1, 1)), 0
-    code = _area_codes(rows["area"])
     quarter = rows["day"].to_numpy() // QUARTER_DAYS
     start, ends = int(quarter.min()), int(quarter.max()) + 2
     level = np.log(rows["price_usd"].cast(pl.Float64) / rows["living_sqft"].fill_null(1_500.0))
@@ -103,8 +128,7 @@ def _index(rows: pl.DataFrame) -> tuple[FloatArray, int]:
     whole = np.full(ends - start, np.nan)
     whole[city["quarter"].to_numpy() - start + 1] = city["level"].to_numpy()
     whole = _carried(whole)
-    areas = int(code.max()) + 1
-    own = np.zeros((areas + 1, ends - start))
+    own = np.zeros((int(code.max()) + 1, ends - start))
     weight = np.zeros_like(own)
     at = (medians["code"].to_numpy(), medians["quarter"].to_numpy() - start + 1)
     own[at] = medians["level"].to_numpy() - whole[at[1]]
@@ -122,5 +146,5 @@ def _carried(values: FloatArray) -> FloatArray:
 
 def _at(index: FloatArray, start: int, area: IntArray, day: IntArray) -> FloatArray:
     quarter = np.clip(day // QUARTER_DAYS - start, 0, index.shape[1] - 1)
-    found: FloatArray = index[np.minimum(area, index.shape[0] - 1), quarter]
+    found: FloatArray = index[area, quarter]
     return found

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import orjson
 import polars as pl
 from numpy.typing import NDArray
 
@@ -137,12 +138,9 @@ def price_range(who: Investors) -> tuple[FloatArray, FloatArray]:
 
 def _criteria(who: Investors) -> pl.Expr:
     low, high = price_range(who)
-    texts = [
-        "[" + ",".join(f'"{who.areas[place]}"' for place in np.flatnonzero(row)) + "]"
-        if row.any()
-        else None
-        for row in named_areas(who)
-    ]
+    areas = np.array(who.areas, object)
+    named = [areas[row].tolist() or None for row in named_areas(who)]
+    texts = [None if each is None else orjson.dumps(each).decode() for each in named]
     cash = pl.Series(np.where(uniforms(who.key, 13) < 0.5, "true", "false"))
     return wire.said(
         areas=pl.Series(texts, dtype=pl.String),

@@ -138,12 +138,10 @@ def _is_from(day: IntArray, moment: object) -> BoolArray:
 
 def _homes(key: Keys, day: IntArray, homes: Homes) -> tuple[IntArray, FloatArray]:
     """Return each lead's home (-1: none is known yet) and its worth on the day."""
-    known = homes.sold_before(day)
-    home = np.where(known > 0, (uniforms(key, 20) * known).astype(np.int64), -1)
+    home = homes.chosen(uniforms(key, 20), day)
     worth = np.exp(12.9 + 0.45 * normals(key, 21))
-    if (known > 0).any():
-        has = home >= 0
-        worth[has] = homes.worth(home[has], day[has])
+    has = home >= 0
+    worth[has] = homes.worth(home[has], day[has])
     return home, worth
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import numpy as np
+import orjson
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -101,8 +102,10 @@ def number(values: NDArray[np.float64], *, digits: int = 2) -> pl.Series:
 
 
 def word(values: pl.Series) -> pl.Series:
-    """Return plain words (no quotes or backslashes in them) as JSON; null stays null."""
-    return ('"' + values + '"').alias("word")
+    """Return words as JSON; null stays null."""
+    if values.str.contains(r'["\\\x00-\x1f]').any():
+        return pl.Series([None if v is None else orjson.dumps(v).decode() for v in values])
+    return '"' + values + '"'
 
 
 def named(names: tuple[str, ...], place: NDArray[np.int64]) -> pl.Series:

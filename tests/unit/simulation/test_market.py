@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -126,9 +127,26 @@ def test_what_a_home_was_worth_hangs_on_no_later_sale() -> None:
     day = np.full(50, 16_500)
     early = every.filter(pl.col("sold_at").dt.epoch("d") < 16_500)
     known, later = Homes.of(early), Homes.of(every)
-    home = np.arange(50)
-    assert (known.ids[:50] == later.ids[:50]).all()
-    assert np.allclose(known.worth(home, day), later.worth(home, day), rtol=1e-12)
+    home = known.chosen(np.linspace(0, 0.999, 50), day)
+    same = later.chosen(np.linspace(0, 0.999, 50), day)
+    assert (known.ids[home] == later.ids[same]).all()
+    assert np.allclose(known.worth(home, day), later.worth(same, day), rtol=1e-12)
+
+
+def test_another_home_changes_the_choice_of_few_leads() -> None:
+    first = sales()["property_id"][0]
+    fewer = Homes.of(sales().filter(pl.col("property_id") != first))
+    draw, day = np.linspace(0, 0.9999, 2_000), np.full(2_000, 17_000)
+    with_it, without = town().ids[town().chosen(draw, day)], fewer.ids[fewer.chosen(draw, day)]
+    assert ((with_it != without) == (with_it == first)).all()
+    assert (with_it == first).mean() < 0.03
+
+
+def test_a_word_may_hold_any_sign() -> None:
+    told = wire.word(pl.Series(['a "b"', "c\\d", "e\nf", None, "plain"]))
+    assert [None if text is None else json.loads(text) for text in told] == [
+        'a "b"', "c\\d", "e\nf", None, "plain",
+    ]  # fmt: skip
 
 
 def test_a_home_is_worth_about_what_it_would_sell_for() -> None:
