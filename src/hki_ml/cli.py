@@ -87,6 +87,26 @@ def demo(
 
 
 @app.command()
+def simulate(
+    *,
+    leads: Annotated[int, typer.Option(min=1, help="About how many leads.")] = 20_000,
+    seed: int = 0,
+    until: DayOption = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Folder to write what is really so to; never the lake.")
+    ] = None,
+    defect: Annotated[
+        list[str] | None, typer.Option(help="leak, drift, bias, poison or self-label; repeatable.")
+    ] = None,
+    paths: Annotated[int, typer.Option(min=1, help="Futures of a lead behind the truth.")] = 512,
+) -> None:
+    """Bring a simulated market of leads and investors into the lake, about the homes that are there."""
+    from hki_ml.terminal import simulating
+
+    simulating.simulate(leads, seed, until, truth=truth, defects=tuple(defect or ()), paths=paths)
+
+
+@app.command()
 def serve() -> None:
     """Serve the champion over HTTP, with a page to look at."""
     from hki_ml.terminal import running

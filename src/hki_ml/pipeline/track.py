@@ -89,19 +89,30 @@ class Tracker:
         known
             Ids that need not travel again; those of the rows are added once they are durable.
         """
-        import polars as pl
-
         from hki_ml.mapping.loading import events_of
 
-        events = events_of(rows, mapping)
+        return self.track_frame(events_of(rows, mapping), known=known)["row_number"].n_unique()
+
+    def track_frame(self, events: pl.DataFrame, *, known: KnownIds) -> pl.DataFrame:
+        """Return which events, written elsewhere, were new; they are durable, and the ingest checks each.
+
+        Parameters
+        ----------
+        events
+            At least ``event_id``, ``entity_id`` and ``event`` (one JSON object) of each, in order.
+        known
+            Ids that need not travel again; those of the events are added once they are durable.
+        """
+        import polars as pl
+
         ids = from_texts(events["event_id"].to_list())
         is_new = known.new(ids)
         if not is_new.all():
             events, ids = events.filter(pl.Series(is_new)), ids[is_new]
         if not events.height:
-            return 0
+            return events
         keys = events["entity_id"].to_list()
         texts = events["event"].cast(pl.Binary).to_list()
         self.bus.publish(zip(keys, texts, strict=True))
         known.add(ids)
-        return events["row_number"].n_unique()
+        return events

@@ -1,0 +1,1 @@
+"""A market of leads and investors that does not exist, with its truth known: what models are proven on."""
