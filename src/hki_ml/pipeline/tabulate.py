@@ -72,7 +72,8 @@ def tabulate_leads(lake: Lake) -> int:
     if lake.version("events") < 0:
         return 0
     rows = leads(_events(lake, LEAD_KINDS, since=None, until=lake.version("events")))
-    lake.replace("leads", rows)
+    if rows.num_rows:
+        lake.replace("leads", rows)
     return int(rows.num_rows)
 
 
