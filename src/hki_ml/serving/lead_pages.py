@@ -60,7 +60,7 @@ class Leads:
         return success(
             {
                 "live": live,
-                "trial": note.get("bands"),
+                "trial": note.get("trial record"),
                 "modelVersion": None if scorer is None else scorer.version,
             }
         )
