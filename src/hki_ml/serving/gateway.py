@@ -21,7 +21,7 @@ from hki_ml.serving.lead_pages import Leads
 from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.lookups import Homes, Models
 from hki_ml.serving.openapi import document
-from hki_ml.serving.page import docs_page, valuation_page
+from hki_ml.serving.page import docs_page, leads_page, valuation_page
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.problem import KINDS, Problem, ProblemError, of_error, respond
 from hki_ml.serving.value_property import ValueProperty
@@ -120,6 +120,7 @@ class Gateway:
             return path, posted
         fixed: dict[str, Route] = {
             "/": _page,
+            "/leads": _leads,
             "/docs": _docs,
             "/openapi.json": _openapi,
             f"{API}/properties": self.homes.search,
@@ -170,6 +171,10 @@ async def _item(answer: ItemRoute, name: str, request: Request) -> Response:
 
 async def _page(request: Request) -> Response:
     return tagged(request, valuation_page())
+
+
+async def _leads(request: Request) -> Response:
+    return tagged(request, leads_page())
 
 
 async def _docs(request: Request) -> Response:

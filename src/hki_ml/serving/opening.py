@@ -23,7 +23,7 @@ from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.live_leads import FRESH_SECONDS, SERVICE, LiveLeads, state_of
 from hki_ml.serving.lookups import Describe, Homes, Models
 from hki_ml.serving.openapi import document
-from hki_ml.serving.page import docs_page, valuation_page
+from hki_ml.serving.page import docs_page, leads_page, valuation_page
 from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.replies import Reply
@@ -136,6 +136,7 @@ def _publish(way_in: WayIn, events: list[AnyEvent]) -> None:
 def warm(gateway: Gateway) -> None:
     """Reach the stores and make the pages once, so that no caller waits for it; silence is no failure."""
     valuation_page()
+    leads_page()
     docs_page(document())
     with contextlib.suppress(HkiError, OSError):
         found, _ = gateway.homes.index.search("", 1)

@@ -1,4 +1,4 @@
-"""The two pages: the valuation page, put together from its files into one, and the API's documentation.
+"""The pages: those of homes and of leads, each put together from its files into one, and the API's.
 
 Each is one HTML document without any further request for code or style; the Content-Security-Policy
 allows exactly its own style and script, by their hashes.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from html import escape
 from importlib.resources import files
@@ -18,6 +19,7 @@ from hki_ml.serving.exchange import Response
 from hki_ml.serving.problem import KINDS
 
 HTML = "text/html; charset=utf-8"
+LEADS_SCRIPTS = ("wire", "leads_list", "leads_charts", "leads_card", "leads_app")
 SCRIPTS = ("wire", "facts", "search", "value", "map", "grid", "drivers", "deal", "app")
 
 
@@ -41,11 +43,21 @@ def _policy(style: str, script: str | None) -> tuple[tuple[str, str], ...]:
 @lru_cache(maxsize=1)
 def valuation_page() -> Response:
     """Return the page at ``/``."""
-    style = _asset("page.css")
-    code = "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
+    return _page("page", ("page",), SCRIPTS)
+
+
+@lru_cache(maxsize=1)
+def leads_page() -> Response:
+    """Return the page at ``/leads``."""
+    return _page("leads", ("page", "leads"), LEADS_SCRIPTS)
+
+
+def _page(html: str, styles: Sequence[str], scripts: Sequence[str]) -> Response:
+    style = "\n".join(_asset(f"{name}.css") for name in styles)
+    code = "\n".join(_asset(f"{name}.js") for name in scripts)
     script = f'"use strict";\n(() => {{\n{code}}})();\n'
-    html = _asset("page.html").replace("/*style*/", style).replace("/*script*/", script)
-    return Response(200, html.encode(), HTML, _policy(style, script))
+    page = _asset(f"{html}.html").replace("/*style*/", style).replace("/*script*/", script)
+    return Response(200, page.encode(), HTML, _policy(style, script))
 
 
 def docs_page(document: dict[str, Any]) -> Response:
