@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from hki_ml.arrival import new_event
+from pydantic import Field
+
+from hki_ml.arrival import DEFAULT_SOURCE, new_event
 from hki_ml.errors import EventRejected
-from hki_ml.events import AnyEvent, LeadCreated
+from hki_ml.events import SCHEMA_VERSION, AnyEvent, LeadCreated
+from hki_ml.serving.asked import Closed, Identifier
 from hki_ml.serving.exchange import Request, Response, success
 from hki_ml.serving.live_leads import LiveLeads
 from hki_ml.serving.problem import invalid
@@ -19,7 +22,26 @@ from hki_ml.serving.strict_json import read_object
 MOST_EVENTS = 1_000
 SKEW = timedelta(minutes=5)
 OURS = ("prediction.", "outcome.")  # kinds that only this service makes
-FIELDS = ("eventType", "entityId", "properties", "source", "occurredAt", "schemaVersion")
+
+
+class EventBody(Closed):
+    """An event as somebody tells it; its id and when it came are ours."""
+
+    event_type: str
+    entity_id: Identifier
+    properties: dict[str, Any] = Field({}, description="as the kind of event has them")
+    source: str = DEFAULT_SOURCE
+    occurred_at: str | None = Field(None, description="ISO 8601 with a zone; default: now")
+    schema_version: int = SCHEMA_VERSION
+
+
+class EventsBody(EventBody):
+    """One event, or nothing but ``events``: each is judged by itself."""
+
+    events: list[EventBody] = Field([], max_length=MOST_EVENTS)
+
+
+FIELDS = tuple(field.alias or name for name, field in EventBody.model_fields.items())
 
 
 class KnownLeads(Protocol):

@@ -67,10 +67,7 @@ def time(said: Mapping[str, Any]) -> dict[str, Any]:
         "expectedDays": _tenth(said["expected_days"]),
         "medianDays": _tenth(said["median_days"]),
         "quantiles": tenth,
-        "distribution": [
-            {"days": days, "closed": closed, "lost": lost}
-            for days, closed, lost in said["distribution"]
-        ],
+        "distribution": [dict(day) for day in said["distribution"]],
         "neverProbability": said["never_probability"],
         "riskFactors": [wired(factor) for factor in said["risk_factors"]],
         "accelerationOpportunities": [wired(each) for each in said["acceleration_opportunities"]],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from hki_ml.serving import shapes
+from hki_ml.serving import lead_shapes, shapes
 from hki_ml.serving.asked import ValuePropertyBody
+from hki_ml.serving.event_door import EventsBody
+from hki_ml.serving.lead_board import FILTERS as LEAD_FILTERS
+from hki_ml.serving.leads import ConversionBody, LeadBody
 from hki_ml.serving.problem import KINDS, PROBLEM_JSON
 
 API = "/api/v1/ml"
@@ -21,21 +25,32 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     shapes.ModelList,
     shapes.ModelData,
     shapes.ProblemBody,
+    *lead_shapes.ANSWERS,
 )
 EXAMPLE = {"propertyId": "0001800010", "asOf": "2016-07-01"}
+LEAD = {"leadId": "lead_000123"}
+EVENT = {"eventType": "lead.replied", "entityId": "lead_000123", "properties": {"channel": "phone"}}
+BODIES = (ValuePropertyBody, LeadBody, ConversionBody, EventsBody)
+
+
+POSTED = (
+    "malformed-json", "not-found", "method-not-allowed", "too-large", "media-type", "invalid-field",
+    "internal", "unavailable",
+)  # fmt: skip
+"""What can go wrong with a body that is posted."""
 
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
     """Return the document."""
-    _, asked = models_json_schema([(ValuePropertyBody, "validation")], ref_template=REF)
+    _, asked = models_json_schema([(body, "validation") for body in BODIES], ref_template=REF)
     _, told = models_json_schema([(a, "serialization") for a in ANSWERS], ref_template=REF)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "HKI ML",
             "version": "1",
-            "summary": "What a home is worth, how sure we are, and compared with what.",
+            "summary": "What a home is worth, which lead to call first, when it closes; and why.",
             "description": "JSON in camelCase, times ISO 8601 UTC, money in whole US dollars, areas in "
             "square feet. Unknown fields are refused. Problems are RFC 9457 documents.",
         },
@@ -60,32 +75,62 @@ def _paths() -> dict[str, Any]:
         "schema": {"type": "integer", "minimum": 1, "maximum": 100},
     }
     return {
-        f"{API}/value-property": {
-            "post": {
-                "summary": "Value a home, by id or by facts, now or as of a past day",
-                "operationId": "valueProperty",
-                "requestBody": {
-                    "required": True,
-                    "content": {
-                        "application/json": {
-                            "schema": _ref("ValuePropertyBody"),
-                            "example": EXAMPLE,
-                        }
-                    },
-                },
-                "responses": _responses(
-                    "ValuationData",
-                    "malformed-json",
-                    "not-found",
-                    "method-not-allowed",
-                    "too-large",
-                    "media-type",
-                    "invalid-field",
-                    "internal",
-                    "unavailable",
-                ),
-            }
-        },
+        f"{API}/value-property": _post(
+            "Value a home, by id or by facts, now or as of a past day",
+            ("ValuePropertyBody", "ValuationData"),
+            EXAMPLE,
+        ),
+        f"{API}/score-lead": _post(
+            "Score a lead: how much it deserves the next hour, why, and what to do",
+            ("LeadBody", "ScoreData"),
+            LEAD,
+        ),
+        f"{API}/predict-conversion": _post(
+            "Whether a lead closes, by when and through which stages",
+            ("ConversionBody", "ConversionData"),
+            LEAD | {"horizonsDays": [30, 90]},
+        ),
+        f"{API}/predict-time-to-close": _post(
+            "When a lead closes or is lost", ("LeadBody", "TimeData"), LEAD
+        ),
+        "/api/v1/events": _post(
+            "Take in one event, or up to a thousand under events",
+            ("EventsBody", "EventsTaken"),
+            EVENT,
+        ),
+        f"{API}/predictions/{{predictionId}}": _get(
+            "A prediction as it was made",
+            "PredictionData",
+            "not-found",
+            "unavailable",
+            parameters=[_path("predictionId")],
+        ),
+        f"{API}/predictions/{{predictionId}}/explanation": _get(
+            "Why a prediction said what it said",
+            "ExplanationData",
+            "not-found",
+            "unavailable",
+            parameters=[_path("predictionId")],
+        ),
+        f"{API}/leads": _get(
+            "Open leads by score, best first",
+            "LeadsFound",
+            "invalid-field",
+            "unavailable",
+            parameters=[
+                {"name": name, "in": "query", "schema": {"type": "string", "maxLength": 200}}
+                for name in LEAD_FILTERS
+            ],
+        ),
+        f"{API}/leads/{{leadId}}": _get(
+            "What is known of a lead, and its score over time",
+            "LeadCard",
+            "not-found",
+            "unavailable",
+            parameters=[_path("leadId")],
+        ),
+        f"{API}/track-record": _get("Whether scores came true", "TrackRecordData", "unavailable"),
+        "/leads": _plain("The page of leads: whom to call first, and why", "text/html"),
         f"{API}/properties": _get(
             "Search homes by a piece of their id or area",
             "HomesFound",
@@ -119,6 +164,22 @@ def _ref(name: str) -> dict[str, str]:
 
 def _path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _post(summary: str, shapes_: tuple[str, str], example: Mapping[str, Any]) -> dict[str, Any]:
+    asked, answered = shapes_
+    name = "".join(word.capitalize() for word in answered.removesuffix("Data").split("_"))
+    return {
+        "post": {
+            "summary": summary,
+            "operationId": f"ask{name}",
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": _ref(asked), "example": example}},
+            },
+            "responses": _responses(answered, *POSTED),
+        }
+    }
 
 
 def _get(

@@ -188,12 +188,14 @@ class FactRange(Shape):
 
 
 class ServingData(Shape):
-    """What answers now."""
+    """What answers now; ``latest`` and ``facts`` are the valuation's."""
 
     version: str
-    latest: str = Field(description="when the newest sale that the model knows was made")
+    latest: str | None = Field(
+        None, description="when the newest sale that the model knows was made"
+    )
     degraded: bool
-    facts: list[FactRange]
+    facts: list[FactRange] = []
 
 
 class ModelData(Shape):
