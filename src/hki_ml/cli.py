@@ -89,8 +89,15 @@ def demo(
 @app.command()
 def simulate(
     *,
-    leads: Annotated[int, typer.Option(min=1, help="About how many leads.")] = 20_000,
+    leads: Annotated[int, typer.Option(min=1, help="About how many in 1,095 days.")] = 20_000,
     seed: int = 0,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="First day, else 1,095 days before the end; with the same one a later end only appends.",
+        ),
+    ] = None,
     until: DayOption = None,
     truth: Annotated[
         Path | None, typer.Option(help="Folder to write what is really so to; never the lake.")
@@ -103,7 +110,9 @@ def simulate(
     """Bring a simulated market of leads and investors into the lake, about the homes that are there."""
     from hki_ml.terminal import simulating
 
-    simulating.simulate(leads, seed, until, truth=truth, defects=tuple(defect or ()), paths=paths)
+    simulating.simulate(
+        leads, seed, (since, until), truth=truth, defects=tuple(defect or ()), paths=paths
+    )
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -72,6 +72,19 @@ def test_the_command_simulates_about_the_lakes_homes_and_writes_the_truth_beside
     again = CliRunner().invoke(app, [*words, "--defect", "leak"])
     assert " 0 new" in again.output
     assert CliRunner().invoke(app, [*words, "--defect", "leek"]).exit_code == 2
+
+
+def test_from_the_same_first_day_a_later_command_only_appends(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HKI_HOME", str(settings.home))
+    words = ["simulate", "--leads", "200", "--since", "2015-01-01", "--until"]
+    assert CliRunner().invoke(app, [*words, "2016-06-01"]).exit_code == 0
+    before = stored(connect(settings))
+    assert CliRunner().invoke(app, [*words, "2016-09-01"]).exit_code == 0
+    after = stored(connect(settings))
+    assert after.height > before.height > 100
+    assert after.filter(pl.col("received_at") <= datetime(2016, 6, 1, tzinfo=UTC)).equals(before)
 
 
 def table_of(columns: dict[str, object]) -> object:

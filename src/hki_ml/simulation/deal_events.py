@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -19,12 +21,16 @@ IntArray = NDArray[np.int64]
 HOUR_US = DAY_US // 24
 
 
-def market_side(world: World, homes: Homes, who: Investors, what: Deals) -> pl.DataFrame:
-    """Return the events of investors and deals that were received by the world's end, in order."""
-    made, _ = offers(what, who)
+def market_side(world: World, homes: Homes, who: Investors, what: Deals) -> Iterator[pl.DataFrame]:
+    """Yield the events of investors, then of deals some at a time, that were received by the end."""
     until = microseconds(world.ends_at)
-    parts = [*investor_events(who), *_offered(homes, who, what, made)]
-    rows = pl.concat(parts).filter(pl.col("received_at").dt.timestamp("us") <= until)
+    yield _received(investor_events(who), until)
+    for part, made, _ in offers(what, who):
+        yield _received(_offered(homes, who, part, made), until)
+
+
+def _received(parts: list[pl.DataFrame], until_us: int) -> pl.DataFrame:
+    rows = pl.concat(parts).filter(pl.col("received_at").dt.timestamp("us") <= until_us)
     return wire.identified(rows).sort("received_at", "entity_id", "event_id")
 
 

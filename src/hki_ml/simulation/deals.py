@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 OFFERS = 20  # of a deal
+DEALS_AT_ONCE = 4_096  # some 100,000 events
 SILENT, VIEWED, DECLINED, ASKED, TOURED, OFFERED = range(6)
 RESPONSES = (None, None, "declined", "asked", "toured", "offered")
 FLIPPER, LANDLORD = 0, 1
@@ -75,9 +77,8 @@ def deals(what: Block, homes: Homes, areas: tuple[str, ...], *, until_us: int) -
 def in_order(parts: list[Deals]) -> Deals:
     """Return all deals in the order in which they are shown."""
     names = list(Deals.__dataclass_fields__)
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    order = np.lexsort((joined["number"], joined["shown_us"]))
-    return Deals(**{name: values[order] for name, values in joined.items()})
+    every = Deals(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+    return some(every, np.lexsort((every.number, every.shown_us)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,35 +113,59 @@ def utilities(what: Deals, who: Investors) -> FloatArray:
     return found
 
 
-def offers(what: Deals, who: Investors) -> tuple[Offers, FloatArray]:
-    """Return the offers, and every pair's P(positive answer) as of the deal, NaN if it cannot be asked."""
-    named, (low, high) = named_areas(who), price_range(who)
+def offers(what: Deals, who: Investors) -> Iterator[tuple[Deals, Offers, FloatArray]]:
+    """Yield deals in order with their offers and with every investor's P(positive answer) as of the deal.
+
+    The latter is NaN where the investor cannot be asked.
+    """
+    months = _buying_months(what)
+    people = len(who.key)
+    tired = np.zeros((2, people))  # fatigue, and the day it was last looked at
+    used = np.zeros((people, int(months.max(initial=0)) + 1), np.int64)
+    for start in range(0, len(what.key), DEALS_AT_ONCE):
+        part = some(what, slice(start, start + DEALS_AT_ONCE))
+        deal, investor, chosen, answer, bought, chance = _offers(
+            part.key, part.shown_us, months[start : start + DEALS_AT_ONCE], _fit(part, who),
+            utilities(part, who), who.tiring, who.per_month, who.registered_us + DAY_US,
+            who.opted_out_us, tired, used,
+        )  # fmt: skip
+        yield part, Offers(deal, investor, chosen, answer, bought > 0), chance
+
+
+def some(what: Deals, rows: slice | IntArray) -> Deals:
+    """Return these of the deals."""
+    return Deals(**{name: getattr(what, name)[rows] for name in Deals.__dataclass_fields__})
+
+
+def _buying_months(what: Deals) -> IntArray:
+    """Return the calendar month (UTC), counted from the first, in which each deal would be bought."""
+    moment = (what.shown_us + 3 * DAY_US).astype("datetime64[us]")
+    months: IntArray = moment.astype("datetime64[M]").astype(np.int64)
+    months -= months.min(initial=10**6)
+    return months
+
+
+def _fit(what: Deals, who: Investors) -> FloatArray:
+    """Return how many of area and price each investor named, shape ``(deals, investors)``."""
+    low, high = price_range(who)
     price = what.price[:, None]
-    fit = named[:, what.area].T.astype(np.float64)
+    fit = named_areas(who)[:, what.area].T.astype(np.float64)
     fit += (price >= low) & (price <= high)
-    month = what.shown_us + 3 * DAY_US  # when a buyer would have bought
-    months = month.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
-    base = int(months.min()) if len(months) else 0
-    deal, investor, chosen, answer, bought, chance = _offers(
-        what.key, what.shown_us, months - base, fit, utilities(what, who), who.tiring,
-        who.per_month, who.registered_us + DAY_US, who.opted_out_us,
-    )  # fmt: skip
-    return Offers(deal, investor, chosen, answer, bought > 0), chance
+    return fit
 
 
 @compiled
 def _offers(  # noqa: C901, PLR0913, PLR0917 - flat arrays are what numba compiles best
     keys: Keys, shown: IntArray, month: IntArray, fit: FloatArray, utility: FloatArray,
     tiring: FloatArray, per_month: IntArray, since: IntArray, until: IntArray,
+    fatigue: FloatArray, used: IntArray,
 ) -> tuple[IntArray, IntArray, FloatArray, IntArray, IntArray, FloatArray]:  # fmt: skip
     n, people = utility.shape
     chance = np.full((n, people), np.nan)
     deal, investor = np.empty(n * 20, np.int64), np.empty(n * 20, np.int64)
     chosen = np.empty(n * 20)
     answer, bought = np.zeros(n * 20, np.int64), np.zeros(n * 20, np.int64)
-    months = month.max() + 1 if n else 1
-    used = np.zeros((people, months), np.int64)
-    tired, tired_at = np.zeros(people), np.zeros(people)
+    tired, tired_at = fatigue[0], fatigue[1]
     wanted = np.empty(people)
     filled = 0
     for d in range(n):

@@ -36,7 +36,7 @@ def event_frames(world: World, homes: Homes) -> Iterator[pl.DataFrame]:
     for what in blocks(world, homes):
         shown.append(deals(what, homes, who.areas, until_us=until))
         yield lead_events(world, homes, what)
-    yield market_side(world, homes, who, in_order(shown))
+    yield from market_side(world, homes, who, in_order(shown))
 
 
 def events_table(world: World, homes: Homes) -> pa.Table:

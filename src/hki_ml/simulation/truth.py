@@ -87,18 +87,20 @@ def truth(world: World, homes: Homes, *, paths: int = PATHS) -> Truth:
 
 
 def _responses(what: Deals, who: Investors) -> pl.DataFrame:
-    made, chance = offers(what, who)
-    deal, investor = np.nonzero(~np.isnan(chance))
-    was_offered = np.zeros(chance.shape, bool)
-    was_offered[made.deal, made.investor] = True
-    return pl.DataFrame(
-        {
-            "deal_id": deal_ids(what).gather(deal),
+    none = {"deal_id": pl.String, "investor_id": pl.String, "p_response": pl.Float64}
+    rows = [pl.DataFrame(schema=none | {"was_offered": pl.Boolean})]
+    for part, made, chance in offers(what, who):
+        deal, investor = np.nonzero(~np.isnan(chance))
+        was_offered = np.zeros(chance.shape, bool)
+        was_offered[made.deal, made.investor] = True
+        told = {
+            "deal_id": deal_ids(part).gather(deal),
             "investor_id": who.ids.gather(investor),
             "p_response": chance[deal, investor],
             "was_offered": was_offered[deal, investor],
         }
-    )
+        rows.append(pl.DataFrame(told))
+    return pl.concat(rows)
 
 
 def _tastes(who: Investors) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hki_ml.terminal.errors import one_message
 def simulate(
     leads: int,
     seed: int,
-    until: datetime | None,
+    span: tuple[datetime | None, datetime | None],
     *,
     truth: Path | None,
     defects: tuple[str, ...],
@@ -21,7 +22,8 @@ def simulate(
 ) -> None:
     """Publish and ingest a world of leads and investors, and say what became of it.
 
-    ``until`` is the last moment that anything is known of; without it the day begins that is today.
+    ``span`` is the first day and the last moment that anything is known of: 1,095 days before the latter,
+    and the beginning of today, if they are not given.
     """
     from hki_ml.settings import load_settings
     from hki_ml.simulation.run import homes_in
@@ -32,10 +34,13 @@ def simulate(
     console = Console(highlight=False)
     now = datetime.now(UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    since, until = span
     ends_at = today if until is None else until.replace(tzinfo=UTC)
     with one_message():
         planted = Defects.named(defects, ends_at=ends_at)
         world = World.before(ends_at, seed=seed, leads=leads, defects=planted)
+        if since is not None:
+            world = replace(world, starts_at=since.replace(tzinfo=UTC))
         backend = connect(load_settings())
         homes = homes_in(backend.lake)
         if not len(homes.ids):

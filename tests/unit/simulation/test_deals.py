@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hki_ml.simulation import deals
 from hki_ml.simulation.market import events_table
 from hki_ml.simulation.truth import truth
 from tests.unit.simulation.town import town, world
@@ -62,6 +63,14 @@ def test_who_opted_out_or_is_not_known_yet_is_shown_nothing(events: pl.DataFrame
     joined = shown.join(came, on="entity_id")
     assert joined.height == shown.height
     assert (joined["occurred_at"] > joined["came"]).all()
+
+
+def test_how_many_deals_are_worked_at_once_changes_nothing(
+    events: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deals, "DEALS_AT_ONCE", 37)
+    again = pl.DataFrame(pl.from_arrow(events_table(world(LEADS), town())))
+    assert again.equals(events.select(again.columns))
 
 
 def test_answers_come_as_often_as_the_truth_says(events: pl.DataFrame) -> None:
