@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from hki_ml.pipeline.train import train
 from hki_ml.simulation.run import homes_in, simulate
 from hki_ml.simulation.world import World
 from hki_ml.wiring import Backend
+
+SEED, LEADS_PER_DAY = 0, 18.0
+MARKET_OPENS = datetime(2023, 11, 1, tzinfo=UTC)
 
 HEADLINES: dict[str, tuple[str, str]] = {
     "valuation": ("mdape", "MdAPE {:.2f} % on later sales"),
@@ -69,8 +72,9 @@ def _features(backend: Backend, now: datetime) -> str:
 
 
 def _market(backend: Backend, now: datetime) -> str:
-    # Up to last midnight: a second walk on the same day has nothing new to tell.
-    world = World.before(now.replace(hour=0, minute=0, second=0, microsecond=0))
+    # From a fixed day up to last midnight: a later walk adds days, and one on the same day nothing.
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    world = World(SEED, LEADS_PER_DAY, MARKET_OPENS, midnight)
     done = simulate(backend, world, homes_in(backend.lake), now=now)
     return f"SIMULATED leads, investors and deals: {done.published:,} events new of {done.events:,}"
 

@@ -54,7 +54,8 @@ class Activity:
         lead, kind, occurred, received = (
             np.concatenate(column) for column in zip(*(parts or [empty]), strict=True)
         )
-        order = np.lexsort((occurred, received, lead))
+        # By kind where all else is equal: what is stored in another order is the same.
+        order = np.lexsort((kind, occurred, received, lead))
         start = np.searchsorted(lead[order], np.arange(len(lead_ids) + 1))
         return cls(start, kind[order].astype(np.int8), occurred[order], received[order])
 
@@ -144,7 +145,7 @@ def _moments_json(activity: Activity, lead: IntArray, asked: IntArray) -> list[s
             texts.append(None)
             continue
         occurred = activity.occurred_us[begin:end]
-        order = np.argsort(occurred, kind="stable")[-MOST_ACTIVITIES:]
+        order = np.lexsort((activity.kind[begin:end], occurred))[-MOST_ACTIVITIES:]
         kinds = activity.kind[begin:end][order].tolist()
         texts.append(orjson.dumps([kinds, (occurred[order] / 1e6).tolist()]).decode())
     return texts

@@ -72,7 +72,7 @@ def created(event: LeadCreated) -> dict[str, Any]:
 def _with(stored: object, kind: int, at: float) -> str:
     kinds, times = json.loads(stored) if isinstance(stored, str) and stored else ([], [])
     place = len(times)
-    while place and times[place - 1] > at:
+    while place and (times[place - 1], kinds[place - 1]) > (at, kind):
         place -= 1
     kinds.insert(place, kind)
     times.insert(place, at)
