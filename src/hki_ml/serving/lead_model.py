@@ -114,10 +114,15 @@ def reply_of(
 ) -> dict[str, Any]:
     """Return what a model says to a question, with its version and how well off it is."""
     return {
-        **msgspec.to_builtins(ask(model, question)),
+        **msgspec.to_builtins(ask(model, question), enc_hook=_scalar),
         "version": version,
         "fallback_level": level,
     }
+
+
+def _scalar(value: Any) -> Any:
+    """Return a number of numpy's as one of Python's."""
+    return value.item()
 
 
 def ask_scoring(model: LeadScorer, question: LeadQuestion) -> Any:

@@ -81,3 +81,26 @@ def value(client):
         return client.post(VALUE, json=content)
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def leads_home(tmp_path_factory):
+    from leads_home import prepare
+
+    home = tmp_path_factory.mktemp("leads")
+    prepare(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def leads_application(leads_home):
+    from leads_home import application
+
+    with application(leads_home) as running:
+        yield running
+
+
+@pytest.fixture
+def leads(leads_application):
+    """The client of a service that knows simulated leads."""
+    return leads_application.front

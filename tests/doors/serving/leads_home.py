@@ -1,0 +1,89 @@
+"""A whole platform with simulated leads in a folder, and the real service over it in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from kc_client import Application, InProcess, living
+
+from hki_ml.pipeline.materialize import materialize
+from hki_ml.pipeline.promote import promote
+from hki_ml.pipeline.train import CHALLENGER, CHAMPION, train
+from hki_ml.settings import load_settings
+from hki_ml.simulation.run import simulate
+from hki_ml.simulation.world import World
+from hki_ml.wiring import Backend, connect
+from tests.unit.simulation.town import town
+
+ENDS = datetime(2016, 6, 1, tzinfo=UTC)
+NOW = ENDS + timedelta(hours=6)
+LEADS = 3_000
+ROOMS = ("lead_scoring", "conversion", "time_to_close")
+
+
+@contextlib.contextmanager
+def at_home(home: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HKI_HOME", str(home))
+        patch.setenv("HKI_THREADS", "1")
+        patch.setenv("HKI_SERVING__RELOAD_SECONDS", "0.05")
+        patch.setenv("BENTOML_DO_NOT_TRACK", "True")
+        patch.setenv("BENTOML_HOME", str(home / "bentoml"))
+        yield
+
+
+def prepare(home: Path) -> Backend:
+    """Simulate a market below ``home`` and train the three models on it."""
+    with at_home(home):
+        backend = connect(load_settings())
+        simulate(backend, World.before(ENDS, leads=LEADS), town(), now=ENDS)
+        materialize(backend, until=ENDS)
+        for room in ROOMS:
+            add_version(backend, room, as_of=ENDS, seed=0)
+        return backend
+
+
+def add_version(backend: Backend, room: str, *, as_of: datetime, seed: int) -> str:
+    """Train a version and let it serve, gate or no gate: what is tried here is the service."""
+    train(backend, room, as_of=as_of, seed=seed)
+    promote(backend, room, as_of=as_of)
+    challenger = backend.registry.resolve(room, CHALLENGER)
+    assert challenger is not None
+    backend.registry.point(room, CHAMPION, challenger.version)
+    return challenger.version
+
+
+@contextlib.contextmanager
+def application(home: Path) -> Iterator[Application]:
+    with at_home(home):
+        from bentos.service import HKI
+
+        front = HKI.to_asgi()
+        with living(front) as loop:
+            client = InProcess(front, loop)
+            running = Application(client, InProcess(front._behind, loop), HKI.inner)
+            while not all(
+                each["servingVersion"]
+                for each in client.get("/api/v1/ml/models").json()["data"]["models"]
+                if each["name"] in ROOMS
+            ):
+                os.sched_yield()
+            set_clock(running, NOW)
+            yield running
+
+
+def set_clock(running: Application, now: datetime) -> None:
+    """Let the service believe that it is this moment."""
+    gateway = running.service.opened
+    desk = replace(gateway.desk, clock=lambda: now)
+    running.change(
+        desk=desk,
+        leads=replace(gateway.leads, desk=desk),
+        events=replace(gateway.events, clock=lambda: now),
+    )
