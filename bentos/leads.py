@@ -54,10 +54,12 @@ class LeadRunner:
         raise NotImplementedError
 
     def load_settled(self, folder: Path, version: str) -> Any:
-        """Return the version in the folder, out of the garbage collector's way."""
+        """Return the version in the folder, warm, and out of the garbage collector's way."""
+        from hki_ml.serving.lead_model import CALLS, a_first_question
         from hki_ml.serving.settled import settle
 
         model = self.load(folder, version)
+        CALLS[self.ROOM](model, a_first_question())
         settle()
         return model
 

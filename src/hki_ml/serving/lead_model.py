@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from hki_ml.errors import HkiError
 from hki_ml.serving.holder import ModelHolder
 from hki_ml.serving.problem import Problem, of_error, unavailable
 from hki_ml.serving.replies import Reply
+from hki_ml.tables import LEAD_STATE
 
 log = structlog.get_logger()
 
@@ -143,6 +144,13 @@ def ask_conversion(model: ConversionModel, question: LeadQuestion) -> Any:
 def ask_time(model: TimeModel, question: LeadQuestion) -> Any:
     """Put a question to the room of the time to close."""
     return model.answer(question.state, as_of=question.as_of, close_90=question.close_90)
+
+
+def a_first_question() -> LeadQuestion:
+    """Return a question about a lead of whom nothing is known: it compiles what answers compile."""
+    came = datetime(2020, 1, 1, tzinfo=UTC)
+    state = {**dict.fromkeys(LEAD_STATE.names), "lead_created_at_us": came.timestamp() * 1e6}
+    return LeadQuestion(state, came + timedelta(days=1), close_90=0.1)
 
 
 CALLS: dict[str, Callable[[Any, LeadQuestion], Any]] = {

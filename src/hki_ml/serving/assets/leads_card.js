@@ -52,7 +52,7 @@ function outlook(conversion, time) {
     section("Odds of closing by", oddsChart(conversion.horizons), stages),
     time.distribution.length ? section("How it ends over time", endsChart(time.distribution),
       make("p", { class: "hint" }, make("span", { class: "key k-closed" }), "closed ", make("span", { class: "key k-lost" }), "lost, the rest is open"),
-      make("dl", { class: "marks" }, mark("Half have closed by", span(time.medianDays)), mark("Never closes", percent(time.neverProbability))), faster) : null);
+      make("dl", { class: "marks" }, mark("If it closes, half by", span(time.medianDays)), mark("Never closes", percent(time.neverProbability))), faster) : null);
 }
 
 const HIDDEN = new Set(["leadMomentsJson", "leadFactsJson", "leadCreatedAtUs", "eventTimestamp"]);
@@ -67,6 +67,7 @@ function known(card) {
 function worded(name, value) {
   if (/Usd$|ValueEstimate$/.test(name)) return usd(value);
   if (/Rate$|Quality$|Fsd$/.test(name)) return percent(value, 1);
+  if (/YearBuilt$/.test(name)) return String(Math.round(value));
   return shown(name, value);
 }
 
