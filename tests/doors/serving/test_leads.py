@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from leads_home import NOW, at_home
@@ -103,8 +105,6 @@ def test_drivers_add_up_to_the_score_and_shares_to_one(leads, best):
         assert sum(data["factors"].values()) == pytest.approx(1, abs=1e-9)
         typical = data["typicalConversion"] / (1 - data["typicalConversion"])
         odds = data["predictedConversion"] / (1 - data["predictedConversion"])
-        import math
-
         total = math.log(typical) + sum(driver["logOdds"] for driver in data["drivers"])
         assert total == pytest.approx(math.log(odds), abs=1e-6)
 
@@ -112,7 +112,7 @@ def test_drivers_add_up_to_the_score_and_shares_to_one(leads, best):
 def test_a_history_adds_up_step_by_step(leads, best):
     for lead in best[:10]:
         points = leads.get(f"{ML}/leads/{lead}").json()["data"]["history"]
-        for before, after in zip(points, points[1:], strict=False):
+        for before, after in pairwise(points):
             change = after["timeDecay"] + after["features"]
             assert before["score"] + change == pytest.approx(after["score"], abs=1e-9)
         asked = ask(leads, "score-lead", leadId=lead)
