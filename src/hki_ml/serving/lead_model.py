@@ -28,13 +28,15 @@ class LeadQuestion:
     """A lead's state, and the moment that is asked about.
 
     ``close_90`` is the lead score's probability, which the other rooms agree with; ``horizons_days``
-    matters to the conversion alone.
+    matters to the conversion alone, and ``curve`` (days and probability, as the conversion said them)
+    to the time to close, which agrees with it.
     """
 
     state: Mapping[str, Any]
     as_of: datetime
     close_90: float | None = None
     horizons_days: tuple[int, ...] = HORIZONS_DAYS
+    curve: tuple[tuple[int, float], ...] | None = None
 
 
 class LeadScorer(Protocol):
@@ -78,7 +80,14 @@ class TimeModel(Protocol):
         """The version that answers are signed with."""
         ...
 
-    def answer(self, state: Mapping[str, Any], *, as_of: datetime, close_90: float | None) -> Any:
+    def answer(
+        self,
+        state: Mapping[str, Any],
+        *,
+        as_of: datetime,
+        close_90: float | None,
+        curve: tuple[tuple[int, float], ...] | None,
+    ) -> Any:
         """Return when the lead closes or is lost."""
         ...
 
@@ -143,7 +152,9 @@ def ask_conversion(model: ConversionModel, question: LeadQuestion) -> Any:
 
 def ask_time(model: TimeModel, question: LeadQuestion) -> Any:
     """Put a question to the room of the time to close."""
-    return model.answer(question.state, as_of=question.as_of, close_90=question.close_90)
+    return model.answer(
+        question.state, as_of=question.as_of, close_90=question.close_90, curve=question.curve
+    )
 
 
 def a_first_question() -> LeadQuestion:

@@ -113,9 +113,9 @@ class LeadDesk:
         """Return what ``predict-time-to-close`` says to a question."""
         if question.state["lead_outcome"] is not None:
             return Spoken(lead_render.ended_time(question.state["lead_outcome"]), {}, "full")
-        score = await self._ask(SCORING, question)
-        time = await self._ask(TIME, replace(question, close_90=score["probability"]))
-        return Spoken(lead_render.time(time), _versions(time=time, score=score), _level(time))
+        score, odds, time = await self._agreeing(question)
+        versions = _versions(time=time, score=score, conversion=odds)
+        return Spoken(lead_render.time(time), versions, _level(time))
 
     async def find(self, lead_id: str, now: datetime) -> Lead:
         """Return the lead as of now.
@@ -138,6 +138,16 @@ class LeadDesk:
         if lead is None:
             raise ProblemError(Problem("not-found", "no lead of that id is known"))
         return lead
+
+    async def _agreeing(
+        self, question: LeadQuestion
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Return what the three rooms say, each held to what was said before it."""
+        score = await self._ask(SCORING, question)
+        anchored = replace(question, close_90=score["probability"])
+        odds = await self._ask(CONVERSION, anchored)
+        curve = tuple((days, p) for days, p in odds["horizons"])
+        return score, odds, await self._ask(TIME, replace(anchored, curve=curve))
 
     async def _ask(self, room: str, question: LeadQuestion) -> dict[str, Any]:
         reply = await self.asks[room](question)

@@ -160,9 +160,9 @@ def test_a_lead_with_no_events_yet_gets_the_prior_with_low_confidence(leads, bes
     new = send(leads, event("lead.created", "fresh lead"))
     assert new["accepted"] == 1
     data = ask(leads, "score-lead", leadId="fresh lead")
-    known = ask(leads, "score-lead", leadId=best[0])
+    known = [ask(leads, "score-lead", leadId=lead)["confidence"] for lead in best]
     assert 0 < data["predictedConversion"] < 0.6
-    assert data["confidence"] < known["confidence"]
+    assert data["confidence"] < sorted(known)[len(known) // 2]
 
 
 def test_an_event_counts_at_once_and_twice_is_once(leads):
