@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,10 @@ class PackedTrees:
         return _walk(
             self.root, self.feature, self.threshold, self.left, self.right, self.missing_left, rows
         ) * self.scale  # fmt: skip
+
+    def first(self, count: int) -> PackedTrees:
+        """Return a model of the first ``count`` trees, sharing the nodes."""
+        return replace(self, root=self.root[:count])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as arrays, for storage."""
@@ -143,6 +148,47 @@ def _add_lightgbm_node(nodes: _Nodes, source: Mapping[str, Any]) -> int:
     return nodes.add(
         int(source["split_feature"]), float(source["threshold"]), missing_left=goes_left
     )
+
+
+def pack_xgboost(booster: Any) -> PackedTrees:
+    """Pack an XGBoost tree booster with numeric splits; equal to its margin less the base margin.
+
+    XGBoost adds leaves in single precision: sums differ in the seventh digit.
+
+    Raises
+    ------
+    ValueError
+        If a split is categorical or a leaf holds several values.
+    """
+    model = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]
+    nodes: list[tuple[NDArray[Any], ...]] = []
+    roots: list[int] = []
+    size = 0
+    for tree in model["trees"]:
+        if any(tree["split_type"]) or int(tree["tree_param"]["size_leaf_vector"]) > 1:
+            raise ValueError(
+                "expected numeric splits and one value a leaf, got another kind of tree"
+            )
+        left = np.array(tree["left_children"], np.int32)
+        right = np.array(tree["right_children"], np.int32)
+        value = np.array(tree["split_conditions"], np.float32)
+        inner = left >= 0
+        # XGBoost goes left below the threshold, in single precision; here it is at or below.
+        below = np.nextafter(value, np.float32(-np.inf))
+        nodes.append((
+            np.where(inner, np.array(tree["split_indices"], np.int32), -1),
+            np.where(inner, below, value).astype(np.float64),
+            np.where(inner, left + size, -1),
+            np.where(inner, right + size, -1),
+            np.array(tree["default_left"], bool),
+        ))  # fmt: skip
+        roots.append(size)
+        size += len(left)
+    feature, threshold, left, right, missing = (np.concatenate(c) for c in zip(*nodes, strict=True))
+    return PackedTrees(
+        np.array(roots, np.int32), feature.astype(np.int32), threshold, left.astype(np.int32),
+        right.astype(np.int32), missing, 1.0, is_single=True,
+    )  # fmt: skip
 
 
 def pack_forest(forest: Any) -> PackedTrees:

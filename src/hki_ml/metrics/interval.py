@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 Measure = Callable[[FloatArray, FloatArray], float]
+Weighted = Callable[[FloatArray], float]
 
 
 def coverage(truth: FloatArray, low: FloatArray, high: FloatArray) -> float:
@@ -52,3 +54,32 @@ def share_interval(percentage: float, n: int) -> tuple[float, float]:
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
     return 100 * (middle - half), 100 * (middle + half)
+
+
+def cluster_bootstrap(
+    measures: Mapping[str, Weighted], cluster: NDArray[Any], *, seed: int = 0, draws: int = 200
+) -> dict[str, tuple[float, float]]:
+    """Return 95 % percentile intervals of several measures over resampled clusters of rows.
+
+    Rows of one cluster (the landmarks of a lead) are drawn together (Field and Welsh 2007).
+
+    Parameters
+    ----------
+    measures
+        Name → measure of a weight a row.
+    cluster
+        Which cluster each row is of, shape ``(n,)``.
+    """
+    random = np.random.default_rng(seed)
+    _, member = np.unique(cluster, return_inverse=True)
+    count = int(member.max()) + 1
+    found: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(draws):
+        weight = np.bincount(random.integers(0, count, count), minlength=count)[member]
+        for name, measure in measures.items():
+            found[name].append(measure(weight.astype(np.float64)))
+    intervals = {}
+    for name, values in found.items():
+        low, high = np.nanquantile(values, [0.025, 0.975])
+        intervals[name] = (float(low), float(high))
+    return intervals

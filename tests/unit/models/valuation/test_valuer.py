@@ -143,10 +143,10 @@ def test_arrays_that_predict_otherwise_than_the_native_libraries_are_refused(
         arrays = dict(stored)
     arrays["reference/native"] = arrays["reference/native"] + 1e-3
     np.savez_compressed(tmp_path / "arrays.npz", **arrays)
-    from hki_ml.models.valuation.artifact import _digest
+    from hki_ml.learning.manifest import digest
 
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    manifest["files"]["arrays.npz"] = _digest(tmp_path / "arrays.npz")
+    manifest["files"]["arrays.npz"] = digest(tmp_path / "arrays.npz")
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ArtifactRefused, match="native"):
         load(tmp_path)

@@ -1,0 +1,1 @@
+"""Which leads deserve the next hour, why, and what to do about them?"""

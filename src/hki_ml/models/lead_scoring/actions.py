@@ -1,0 +1,109 @@
+"""What could be done about a lead: each action written into its moments, its features derived again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hki_ml.learning.lead_clock import CLOCK_FEATURES, KINDS, STAGES, Moments, at_moment
+from hki_ml.models.lead_scoring.answer import Action
+from hki_ml.models.lead_scoring.features import prepared
+from hki_ml.models.lead_scoring.scale import points_of
+
+FloatArray = NDArray[np.float64]
+
+CORRELATIONAL = "correlational"
+PRICE_GAP, ASKED = "property_price_gap", "lead_asking_price_usd"
+SMALLEST_GAP = 0.02  # log: an asking price this near the value is agreed on
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """An action of the catalogue: the activities it leaves behind, and the stage that makes it idle."""
+
+    name: str
+    activities: tuple[str, ...]
+    idle_from: str | None
+    text: str
+
+
+CATALOGUE: tuple[Possible, ...] = (
+    Possible("call_within_a_day", ("lead.contacted",), None, "Call within a day."),
+    Possible(
+        "have_a_conversation", ("lead.contacted", "lead.replied"), None,
+        "Reach them and have them answer: a call they take, a message they reply to.",
+    ),
+    Possible("set_appointment", ("lead.appointment_set",), "appointment", "Set an appointment."),
+    Possible("send_offer", ("lead.offer_made",), "offer", "Send an offer."),
+)  # fmt: skip
+AGREE_ON_PRICE = "agree_on_price"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Idea:
+    """One action with the row of the matrix as it would be at once after it."""
+
+    name: str
+    text: str
+    row: FloatArray
+
+    def told(self, before: float, after: float) -> Action:
+        """Return the action with what it changes, from log-odds before and after it."""
+        change = 1 / (1 + math.exp(-after)) - 1 / (1 + math.exp(-before))
+        return Action(
+            self.name, CORRELATIONAL, points_of(after) - points_of(before), change, self.text
+        )
+
+
+def what_if(
+    state: Mapping[str, Any], features: Mapping[str, Any], row: FloatArray, *,
+    names: Sequence[str], as_of_us: float,
+) -> list[Idea]:  # fmt: skip
+    """Return what could be done about a lead now.
+
+    Only what somebody can do is changed: activities, and the price that is asked.
+    """
+    stage = int(features["history_stage"])
+    possible = [p for p in CATALOGUE if p.idle_from is None or stage < STAGES.index(p.idle_from)]
+    ideas = _after_activities(state, row, possible, names=names, as_of_us=as_of_us)
+    gap = features.get(PRICE_GAP)
+    if gap is not None and gap > SMALLEST_GAP and PRICE_GAP in names:
+        agreed = row.copy()
+        agreed[names.index(PRICE_GAP)] = 0.0
+        agreed[names.index(ASKED)] = features[ASKED] * math.exp(-gap)
+        ideas.append(Idea(AGREE_ON_PRICE, "Agree on a price at the value.", agreed))
+    return ideas
+
+
+def _after_activities(
+    state: Mapping[str, Any], row: FloatArray, possible: Sequence[Possible], *,
+    names: Sequence[str], as_of_us: float,
+) -> list[Idea]:  # fmt: skip
+    created = state.get("lead_created_at_us")
+    if created is None or not possible:
+        return []
+    text = state.get("lead_moments_json")
+    kinds, times = json.loads(text) if isinstance(text, str) and text else ([], [])
+    now = as_of_us / 1e6
+    every_kind: list[int] = []
+    every_time: list[float] = []
+    ends = [0]
+    for action in possible:
+        every_kind += [*kinds, *(KINDS.index(activity) for activity in action.activities)]
+        every_time += [*times, *(now for _ in action.activities)]
+        ends.append(len(every_kind))
+    moments = Moments(np.array(ends), np.array(every_kind), np.array(every_time, np.float64))
+    count = len(possible)
+    clock = at_moment(moments, np.full(count, float(created) / 1e6), np.full(count, now))
+    rows = np.tile(row, (count, 1))
+    for at, name in enumerate(CLOCK_FEATURES):
+        if name in names:
+            rows[:, names.index(name)] = clock[:, at]
+    rows = prepared(rows, names)
+    return [Idea(p.name, p.text, rows[i]) for i, p in enumerate(possible)]

@@ -1,0 +1,195 @@
+"""Which way of growing trees foretells later leads best, and of equals which treats groups most alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hki_ml.learning.fairness import Groups, treatment
+from hki_ml.metrics.classification import auc, row_log_loss
+from hki_ml.models.lead_scoring.boosters import LIGHTGBM, XGBOOST, Lesson, Recipe, grow
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+FOLDS = (0.5, 0.625, 0.75, 0.875, 1.0)
+"""Shares of the leads in order of arrival: each stretch is judged by what came before it."""
+FIRST_DEPTH, OTHER_DEPTHS = 2, (1, 4)
+DEEPEST = 7  # tried where 4 was better than 2
+ROUNDS = 400
+MOST_ROWS = 40_000  # a comparison needs no more; leads are drawn whole
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """Everything that a comparison is run on.
+
+    Attributes
+    ----------
+    lesson
+        All rows that teach, trees starting from the usual rate.
+    followed
+        Where trees start if they follow the rate, shape ``(n,)``.
+    directions
+        See ``features.directions``.
+    lead
+        A number a lead, in order of arrival, shape ``(n,)``.
+    matured
+        Rows that have had their horizon: only these are judged on.
+    clocks
+        Names of columns that tell the time: what a model may be better off without.
+    names
+        Columns of the matrix.
+    groups
+        Protected attributes, for audits only.
+    told
+        How well each column tells a protected group, best first; names.
+    """
+
+    lesson: Lesson
+    followed: FloatArray
+    directions: IntArray
+    lead: IntArray
+    matured: NDArray[np.bool_]
+    names: tuple[str, ...]
+    clocks: tuple[str, ...]
+    groups: Groups = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+
+    def lesson_of(self, recipe: Recipe) -> Lesson:
+        """Return the rows as a recipe sees them."""
+        start = self.followed if recipe.follows_rate else self.lesson.start
+        lesson = replace(self.lesson, start=start)
+        if not recipe.without:
+            return lesson
+        return lesson.masked(np.array([name not in recipe.without for name in self.names]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """One recipe with its best number of trees and what it said of rows that it had not seen.
+
+    ``rows`` are those judged, ``raw`` their log-odds.
+    """
+
+    recipe: Recipe
+    loss: float
+    deviation: float
+    auc: float
+    rows: IntArray
+    raw: FloatArray
+    treated: Mapping[str, Any] = field(default_factory=dict)
+    discrimination: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the comparison keeps of it."""
+        kept = {
+            "name": self.recipe.name, "log_loss": self.loss, "standard_error": self.deviation,
+            "auc": self.auc, "rounds": self.recipe.rounds,
+        }  # fmt: skip
+        return kept | ({"groups": dict(self.treated)} if self.treated else {})
+
+
+def compare(course: Course, *, seed: int, threads: int) -> tuple[Tried, list[Tried]]:
+    """Return the recipe to keep, and all that were tried.
+
+    Both libraries are always tried; with and without following the rate, and without the columns
+    that tell the time if there are any. Of recipes whose loss is within one standard error of the
+    best the one that treats protected groups most alike is kept, where groups are known; else the best.
+    """
+    tried: list[Tried] = []
+
+    def run(recipes: list[Recipe]) -> None:
+        tried.extend(try_recipe(course, r, seed=seed, threads=threads) for r in recipes)
+
+    run([
+        Recipe(library, FIRST_DEPTH, follows, without)
+        for library in (XGBOOST, LIGHTGBM)
+        for follows in (False, True)
+        for without in dict.fromkeys([(), course.clocks])
+        if not follows or not np.array_equal(course.followed, course.lesson.start)
+    ])  # fmt: skip
+    leader = min(tried, key=lambda t: t.loss).recipe
+    depths = [(library, depth) for library in (XGBOOST, LIGHTGBM) for depth in OTHER_DEPTHS]
+    run([replace(leader, library=library, depth=depth, rounds=ROUNDS) for library, depth in depths])
+    if min(tried, key=lambda t: t.loss).recipe.depth == max(OTHER_DEPTHS):
+        leader = min(tried, key=lambda t: t.loss).recipe
+        run(
+            [
+                replace(leader, library=lib, depth=DEEPEST, rounds=ROUNDS)
+                for lib in (XGBOOST, LIGHTGBM)
+            ]
+        )
+    if course.groups:
+        leader = min(tried, key=lambda t: t.loss).recipe
+        gone = [tuple(dict.fromkeys([*leader.without, *course.told[:k]])) for k in (1, 2, 3)]
+        run([replace(leader, without=names, rounds=ROUNDS) for names in dict.fromkeys(gone)])
+    return keep(tried), tried
+
+
+def keep(tried: list[Tried]) -> Tried:
+    """Return the least discriminatory recipe within one standard error of the best; ties to the better."""
+    best = min(tried, key=lambda t: t.loss)
+    equals = [t for t in tried if t.loss <= best.loss + best.deviation]
+    return min(equals, key=lambda t: (round(t.discrimination, 6), t.loss))
+
+
+def try_recipe(course: Course, recipe: Recipe, *, seed: int, threads: int) -> Tried:
+    """Grow a recipe on the leads before each stretch and judge it there; keep the best number of trees."""
+    recipe = replace(recipe, rounds=ROUNDS)
+    lesson = course.lesson_of(recipe)
+    grown = []
+    for before, judged in folds(course.lead, lesson.weight > 0, course.matured, seed=seed):
+        found = grow(
+            recipe, lesson.take(before), course.directions,
+            judge=lesson.take(judged), seed=seed, threads=threads,
+        )  # fmt: skip
+        grown.append((found, judged))
+    sizes = np.array([lesson.weight[judged].sum() for _, judged in grown])
+    path = np.average([found.path for found, _ in grown], axis=0, weights=sizes)
+    recipe = replace(recipe, rounds=int(path.argmin()) + 1)
+    rows = np.concatenate([judged for _, judged in grown])
+    raw = np.concatenate([
+        lesson.start[judged] + found.trees.first(recipe.rounds).predict(lesson.table[judged])
+        for found, judged in grown
+    ])  # fmt: skip
+    return _judged(course, recipe, rows, raw)
+
+
+def folds(
+    lead: IntArray, usable: NDArray[np.bool_], judgeable: NDArray[np.bool_], *, seed: int
+) -> list[tuple[IntArray, IntArray]]:
+    """Return rows of the leads before, and of the leads in, each stretch; of very many leads a draw."""
+    leads = np.unique(lead[usable])
+    share = min(1.0, MOST_ROWS / max(int(usable.sum()), 1))
+    if share < 1:
+        drawn = np.random.default_rng(seed).random(len(leads)) < share
+        usable = usable & np.isin(lead, leads[drawn])
+    edges = np.quantile(lead[usable & judgeable], FOLDS)
+    edges[-1] += 1
+    found = []
+    for start, stop in pairwise(edges):
+        before = np.flatnonzero(usable & (lead < start))
+        judged = np.flatnonzero(usable & judgeable & (lead >= start) & (lead < stop))
+        if len(before) and len(judged):
+            found.append((before, judged))
+    return found
+
+
+def _judged(course: Course, recipe: Recipe, rows: IntArray, raw: FloatArray) -> Tried:
+    closed, weight = course.lesson.closed[rows], course.lesson.weight[rows]
+    loss = weight * row_log_loss(closed, 1 / (1 + np.exp(-raw)))
+    _, lead = np.unique(course.lead[rows], return_inverse=True)
+    mean = float(loss.sum() / weight.sum())
+    by_lead = np.bincount(lead, loss - mean * weight)
+    treated = {name: treatment(closed, raw, group[rows]) for name, group in course.groups.items()}
+    return Tried(
+        recipe, mean, float(np.sqrt(np.sum(by_lead**2)) / weight.sum()), auc(closed, raw, weight),
+        rows, raw, {name: t.as_json() for name, t in treated.items()},
+        sum(t.discrimination for t in treated.values()),
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""Why a lead has its score: each business factor's exact share against one stated typical lead.
+
+A factor's share is its Shapley value in the calibrated log-odds themselves: the whole path, trees and
+curve, is asked under every coalition of factors, so the sums hold whatever the curve does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hki_ml.learning.contributions import coalitions, shapley
+from hki_ml.learning.lead_features import factor_of
+from hki_ml.learning.tree_reasons import coalition_sums, groups_of
+from hki_ml.models.lead_scoring.answer import Driver
+from hki_ml.models.lead_scoring.features import RATE
+from hki_ml.models.lead_scoring.scale import POINTS_PER_LOG_ODDS
+
+if TYPE_CHECKING:
+    from hki_ml.models.lead_scoring.predict import Scorer
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Drivers, strongest first, the unsigned share of each, and the typical lead's log-odds."""
+
+    drivers: tuple[Driver, ...]
+    shares: dict[str, float]
+    reference: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explainer:
+    """What is the same for every lead that is explained.
+
+    Attributes
+    ----------
+    factors
+        Names of the factors; ``group`` is each column's place among them.
+    typical
+        The typical lead, a row of the matrix.
+    weights
+        From what each coalition is worth to each factor's Shapley value, ``(factors, 2**factors)``.
+    has_rate
+        Whether each coalition brings the lead's own starting rate, ``None`` if trees start alike.
+    """
+
+    factors: tuple[str, ...]
+    group: NDArray[np.int64]
+    typical: FloatArray
+    weights: FloatArray
+    has_rate: NDArray[np.bool_] | None
+
+    @classmethod
+    def of(
+        cls, factor_of_column: Sequence[str], typical: FloatArray, follows_rate: bool, # noqa: FBT001
+    ) -> Explainer:  # fmt: skip
+        """Return the explainer of a matrix's columns."""
+        factors, group = groups_of(factor_of_column)
+        members = coalitions(len(factors))
+        weights = np.column_stack([shapley(unit) for unit in np.eye(len(members))])
+        rate = factor_of(RATE)
+        has_rate = members[:, factors.index(rate)] if follows_rate and rate in factors else None
+        return cls(factors, group, typical, weights, has_rate)
+
+    def explain(self, scorer: Scorer, row: FloatArray) -> Reasons:
+        """Return why this row of the matrix has its log-odds."""
+        values, reference = self.values(scorer, row)
+        order = np.argsort(-np.abs(values), kind="stable")
+        total = float(np.abs(values).sum())
+        shares = np.abs(values) / total if total > 0 else np.full(len(values), 1 / len(values))
+        drivers = tuple(_driver(self.factors[i], float(values[i])) for i in order)
+        return Reasons(drivers, {self.factors[i]: float(shares[i]) for i in order}, reference)
+
+    def values(self, scorer: Scorer, row: FloatArray) -> tuple[FloatArray, float]:
+        """Return each factor's log-odds, shape ``(factors,)``, and the typical lead's log-odds."""
+        sums = coalition_sums(scorer.trees, self.group, (row, self.typical))
+        start = scorer.start(np.stack([row, self.typical]))
+        from_where = start[1] if self.has_rate is None else np.where(self.has_rate, *start)
+        worth = scorer.calibrated(sums + from_where)
+        return self.weights @ worth, float(worth[0])
+
+
+def _driver(factor: str, log_odds: float) -> Driver:
+    way = "raises" if log_odds >= 0 else "lowers"
+    times = math.exp(abs(log_odds))
+    text = f"{factor.replace('_', ' ')} {way} the odds {times:.2f} times against a typical lead"
+    return Driver(factor, log_odds, POINTS_PER_LOG_ODDS * log_odds, text)
