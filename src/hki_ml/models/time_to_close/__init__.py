@@ -1,0 +1,1 @@
+"""When will a lead close, and what would bring it forward?"""
