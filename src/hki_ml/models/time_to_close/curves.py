@@ -13,7 +13,7 @@ from hki_ml.learning.compiled import compiled
 
 FloatArray = NDArray[np.float64]
 
-LARGEST_RISE = 1e8  # factors on a hazard beyond it change nothing that could be printed
+LARGEST_RISE = 1e18  # factors on a hazard beyond it change nothing that could be printed
 
 
 @compiled
