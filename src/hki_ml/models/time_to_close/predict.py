@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hki_ml.models.time_to_close.answer import OnDay, Opportunity, RiskFactor, TimeAnswer
-from hki_ml.models.time_to_close.cox import STATED_DAYS, Cox
+from hki_ml.models.time_to_close.cox import STATED_DAYS, Cox, Terms
 from hki_ml.models.time_to_close.curves import anchor, day_of, hazards, incidence, mean_if_closing
 from hki_ml.models.time_to_close.explain import Typical, opportunities, risk_factors
 from hki_ml.models.time_to_close.features import Lens
@@ -99,6 +99,12 @@ class TimeToClose:
         factors = risk_factors(self.lens, self.cox, self.typical, covariates[0], int(stratum[0]))
         offers = opportunities(self, state, moment_us, found, rises)
         return _told(found, factors, offers, is_anchored=bool(anchors))
+
+    @property
+    def terms(self) -> Terms:
+        """What training chose."""
+        note: Mapping[str, Any] = self.note
+        return Terms(note["penalizer"], tuple(note["breaks_days"]), note["is_stratified"])
 
     def mass(self, log_hazard: FloatArray, stratum: int) -> FloatArray:
         """Return one lead's hazard mass, shape ``(2, cells)``, from its log hazard ``(2, segments)``."""
