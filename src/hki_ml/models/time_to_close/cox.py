@@ -22,6 +22,7 @@ CELLS = 160  # of at most 400; the error of a coarser grid is below .001 (benchm
 FEWEST_AT_RISK = 20  # later than this many are followed nothing is estimated
 FEWEST_EVENTS = 30  # a stratum with fewer shares its neighbour's baseline
 CAUSES = 2
+LEAST_SPREAD = 0.1  # of a covariate's standard deviation, left within a stretch of time
 TRACE_PER_DAY = 1e-14  # of closing, so that a stated probability can be met where nobody closed
 
 
@@ -37,11 +38,14 @@ class Terms:
         Days at which the effects may change: proportional within a stretch, not across.
     is_stratified
         Whether each stage has a baseline of its own.
+    without
+        Columns that are left out: those that move with the years more than they tell leads apart.
     """
 
     penalizer: float = 0.01
     breaks: tuple[float, ...] = ()
     is_stratified: bool = True
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,10 +205,15 @@ def _fit_one(  # noqa: PLR0913, PLR0917 - a Cox model's own inputs
     covariates: FloatArray, days: FloatArray, happened: NDArray[np.bool_], stratum: IntArray,
     penalizer: float,
 ) -> tuple[FloatArray, float, FloatArray, dict[int, tuple[FloatArray, FloatArray]]]:  # fmt: skip
-    fitter = fitted_by_lifelines(covariates, days, happened, stratum, penalizer=penalizer)
-    coefficient = fitter.params_.to_numpy()
+    # lifelines' ridge works on its own standardisation: what hardly varies here would escape it.
+    kept = np.flatnonzero(covariates.std(axis=0) > LEAST_SPREAD)
+    fitter = fitted_by_lifelines(covariates[:, kept], days, happened, stratum, penalizer=penalizer)
+    coefficient = np.zeros(covariates.shape[1])
+    coefficient[kept] = fitter.params_.to_numpy()
+    covariance = np.zeros((len(coefficient), len(coefficient)))
+    covariance[np.ix_(kept, kept)] = fitter.variance_matrix_.to_numpy()
     # lifelines' baseline is that of the mean covariates.
-    offset = -float(fitter._norm_mean.to_numpy() @ coefficient)  # noqa: SLF001 - not public
+    offset = -float(fitter._norm_mean.to_numpy() @ coefficient[kept])  # noqa: SLF001 - not public
     table = fitter.baseline_hazard_
     codes = [0] if table.shape[1] == 1 and fitter.strata is None else list(table.columns)
     lines: dict[int, tuple[FloatArray, FloatArray]] = {}
@@ -213,7 +222,7 @@ def _fit_one(  # noqa: PLR0913, PLR0917 - a Cox model's own inputs
         code = code[0] if isinstance(code, tuple) else code
         times = table.index.to_numpy(np.float64)
         lines[int(code)] = (np.concatenate([[0.0], times]), np.concatenate([[0.0], mass]))
-    return coefficient, offset, fitter.variance_matrix_.to_numpy(), lines
+    return coefficient, offset, covariance, lines
 
 
 def fitted_by_lifelines(

@@ -24,7 +24,7 @@ KNOTS: tuple[float, ...] = (0.25, 0.5, 0.75)
 FEWEST_VALUES = 8  # fewer distinct values do not bend
 RAREST = 0.002  # a mark on fewer rows says nothing of other rows
 SKEWED = 4.0  # largest over median, from which a number above zero comes in logs
-REACH = 6.0  # standard deviations; a value beyond is taken back: the exponential of a line has no brake
+REACH = (0.001, 0.999)  # quantiles taught; a value beyond is taken back: an exponential has no brake
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,8 +43,8 @@ class Design:
         Where a hinge begins.
     is_log
         Per column: whether ``log1p`` comes first.
-    fill
-        Per column: what stands for missing (after the log).
+    fill, low, high
+        Per column, after the log: what stands for missing, and the range that was taught.
     mean, scale
         Of the raw covariate among the rows that taught.
     """
@@ -55,41 +55,46 @@ class Design:
     knot: FloatArray
     is_log: NDArray[np.bool_]
     fill: FloatArray
+    low: FloatArray
+    high: FloatArray
     mean: FloatArray
     scale: FloatArray
 
     @classmethod
     def learn(
-        cls, names: Sequence[str], table: FloatArray, *, bends: bool = True, logs: bool = True
-    ) -> Design:
+        cls, names: Sequence[str], table: FloatArray, *, bends: bool = True, logs: bool = True,
+        without: Sequence[str] = (),
+    ) -> Design:  # fmt: skip
         """Choose covariates by the rows that teach, shape ``(n, len(names))``; constants fall out.
 
-        ``bends`` gives hinges, ``logs`` takes logs of what is skewed.
+        ``bends`` gives hinges, ``logs`` takes logs of what is skewed, ``without`` leaves columns out.
         """
         is_log = np.array([logs and _is_skewed(column) for column in table.T], bool)
         logged = _logged(table, is_log)
         fill = np.array([_middle(column) for column in logged.T])
-        terms = [t for j, column in enumerate(logged.T) for t in _terms(j, column, bends=bends)]
+        low, high = (np.array([_quantile(c, q) for c in logged.T]) for q in REACH)
+        kept_names = [j for j, name in enumerate(names) if name not in without]
+        terms = [t for j in kept_names for t in _terms(j, logged[:, j], bends=bends)]
         source, kind, knot = (np.array(part) for part in zip(*terms, strict=True))
         count = len(terms)
         draft = cls(
             tuple(names), source.astype(np.int64), kind.astype(np.int64), knot.astype(np.float64),
-            is_log, fill, np.zeros(count), np.ones(count),
+            is_log, fill, low, high, np.zeros(count), np.ones(count),
         )  # fmt: skip
-        raw = draft.of(table, reach=np.inf)
+        raw = draft.of(table)
         spread = raw.std(axis=0)
         kept = np.flatnonzero(spread > 1e-9)
         kept = kept[_firsts(raw[:, kept])]
         return cls(
             draft.names, draft.source[kept], draft.kind[kept], draft.knot[kept], is_log, fill,
-            raw[:, kept].mean(axis=0), spread[kept],
+            low, high, raw[:, kept].mean(axis=0), spread[kept],
         )  # fmt: skip
 
-    def of(self, table: FloatArray, *, reach: float = REACH) -> FloatArray:
-        """Return the standardised covariates within ``reach``, shape ``(n, len(self.source))``."""
+    def of(self, table: FloatArray) -> FloatArray:
+        """Return the standardised covariates, shape ``(n, len(self.source))``."""
         return _expand(
             np.ascontiguousarray(table, np.float64), self.source, self.kind, self.knot, self.is_log,
-            self.fill, self.mean, self.scale, reach,
+            self.fill, self.low, self.high, self.mean, self.scale,
         )  # fmt: skip
 
     @property
@@ -103,7 +108,7 @@ class Design:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all but the names, for storage."""
-        fields = ("source", "kind", "knot", "is_log", "fill", "mean", "scale")
+        fields = ("source", "kind", "knot", "is_log", "fill", "low", "high", "mean", "scale")
         return {name: getattr(self, name) for name in fields}
 
 
@@ -121,8 +126,12 @@ def _logged(table: FloatArray, is_log: NDArray[np.bool_]) -> FloatArray:
 
 
 def _middle(column: FloatArray) -> float:
+    return _quantile(column, 0.5)
+
+
+def _quantile(column: FloatArray, share: float) -> float:
     known = column[np.isfinite(column)]
-    return float(np.median(known)) if len(known) else 0.0
+    return float(np.quantile(known, share)) if len(known) else 0.0
 
 
 def _terms(j: int, column: FloatArray, *, bends: bool) -> list[tuple[int, int, float]]:
@@ -153,7 +162,7 @@ def _firsts(raw: FloatArray) -> IntArray:
 @compiled
 def _expand(  # noqa: PLR0913, PLR0917 - flat arrays are what numba compiles best
     table: FloatArray, source: IntArray, kind: IntArray, knot: FloatArray,
-    is_log: NDArray[np.bool_], fill: FloatArray, mean: FloatArray, scale: FloatArray, reach: float,
+    is_log: NDArray[np.bool_], fill: FloatArray, low: FloatArray, high: FloatArray, mean: FloatArray, scale: FloatArray,
 ) -> FloatArray:  # fmt: skip
     out = np.empty((len(table), len(source)))
     for i in range(len(table)):
@@ -164,10 +173,10 @@ def _expand(  # noqa: PLR0913, PLR0917 - flat arrays are what numba compiles bes
                 value = np.log1p(max(value, 0.0))
             if is_missing:
                 value = fill[source[t]]
+            value = min(max(value, low[source[t]]), high[source[t]])
             if kind[t] == 1:
                 value = 1.0 if is_missing else 0.0
             elif kind[t] == 2:
                 value = max(value - knot[t], 0.0)
-            z = (value - mean[t]) / scale[t]
-            out[i, t] = z if kind[t] == 1 else min(max(z, -reach), reach)
+            out[i, t] = (value - mean[t]) / scale[t]
     return out

@@ -104,7 +104,9 @@ class TimeToClose:
     def terms(self) -> Terms:
         """What training chose."""
         note: Mapping[str, Any] = self.note
-        return Terms(note["penalizer"], tuple(note["breaks_days"]), note["is_stratified"])
+        return Terms(
+            note["penalizer"], tuple(note["breaks_days"]), note["is_stratified"], tuple(note["without"])
+        )
 
     def mass(self, log_hazard: FloatArray, stratum: int) -> FloatArray:
         """Return one lead's hazard mass, shape ``(2, cells)``, from its log hazard ``(2, segments)``."""

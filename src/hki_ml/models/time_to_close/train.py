@@ -32,6 +32,8 @@ MOST_ROWS_TRIED = 20_000
 TAUGHT_SHARE = 0.75  # of the leads, the earlier ones, when terms are chosen
 JUDGED_POINTS = 24
 MOST_CLOSED = 2 / 3
+TRENDS = ("lead_close_rate", "lead_source_quality", "lead_source_quality_n")
+DAYS_OF_TWO_YEARS = 700
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,7 @@ def train(
         If fewer than 30 rows close.
     """
     known = hide_later(rows[rows["event_timestamp"] < as_of], as_of)
-    matrix, table = fit_matrix(feature_frame(known), known, horizon_days=rate_days(known))
+    matrix, table = fit_matrix(seen(known), known, horizon_days=rate_days(known))
     stage = np.nan_to_num(table[:, matrix.names.index(STAGE)]).astype(np.int64)
     sample = Sample(known, table, residual(known), stage)
     tried: list[dict[str, object]] = []
@@ -76,7 +78,7 @@ def train(
         terms, tried = choose(sample, matrix.names, seed=seed)
     taught = sample.take(_drawn(len(known), MOST_ROWS, seed))
     merged = _merged(taught, terms)
-    design = Design.learn(matrix.names, taught.table)
+    design = Design.learn(matrix.names, taught.table, without=terms.without)
     stratum = merged[taught.stage]
     per_lead = len(stratum) / taught.rows["lead_id"].nunique()
     covariates = design.of(taught.table)
@@ -84,7 +86,7 @@ def train(
     note = {
         "seed": seed, "as_of": as_of.isoformat(), **_counts(sample), "rows_fitted": len(stratum),
         "penalizer": terms.penalizer, "breaks_days": list(terms.breaks),
-        "is_stratified": terms.is_stratified, "tried": tried, "reach_days": cox.reach_days,
+        "is_stratified": terms.is_stratified, "without": list(terms.without), "tried": tried, "reach_days": cox.reach_days,
         "covariates": list(design.covariates),
         "data_fingerprint": fingerprint({"table": table, "days": sample.ends.days}),
     }  # fmt: skip
@@ -107,7 +109,7 @@ def plain_cox(
 ) -> FloatArray:
     """Return the curves of a Cox model on the raw matrix: one line a column, no strata, no stretches."""
     known = hide_later(before, as_of)
-    matrix, table = fit_matrix(feature_frame(known), known, horizon_days=rate_days(known))
+    matrix, table = fit_matrix(seen(known), known, horizon_days=rate_days(known))
     at = _drawn(len(known), MOST_ROWS_TRIED, seed)
     ends = residual(known.iloc[at])
     design = Design.learn(matrix.names, table[at], bends=False, logs=False)
@@ -115,6 +117,15 @@ def plain_cox(
     cox = fit_cox(design.of(table[at]), ends, none, Terms(is_stratified=False))
     later = design.of(matrix.table(feature_frame(after)))
     return cox.at(cox.incidences(later, np.zeros(len(later), np.int64))[0], times)
+
+
+def seen(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the features to learn from: the month only where two years tell it from a trend."""
+    features = feature_frame(rows)
+    created = rows["created_at"]
+    if (created.max() - created.min()).days >= DAYS_OF_TWO_YEARS:
+        return features
+    return features.drop(columns="time_month")
 
 
 def rate_days(rows: pd.DataFrame) -> float:
@@ -147,12 +158,13 @@ def choose(
         scored = [(_judge(*parts, names, terms), n, terms) for n, terms in enumerate(candidates)]
         tried.extend(
             {"penalizer": t.penalizer, "breaks_days": list(t.breaks), "is_stratified": t.is_stratified,
-             "integrated_brier": score}
+             "without": list(t.without), "integrated_brier": score}
             for score, _, t in scored
         )  # fmt: skip
         return min(scored)[2]
 
     chosen = best(iter(_shapes(parts[0])))
+    chosen = best(replace(chosen, without=names) for names in ((), TRENDS))
     chosen = best(replace(chosen, penalizer=p) for p in PENALIZERS)
     return chosen, tried
 
@@ -183,7 +195,7 @@ def _before_and_after(sample: Sample, cutoff: pd.Timestamp, seed: int) -> tuple[
 
 
 def _judge(before: Sample, after: Sample, names: tuple[str, ...], terms: Terms) -> float:
-    design = Design.learn(names, before.table)
+    design = Design.learn(names, before.table, without=terms.without)
     merged = _merged(before, terms)
     cox = fit_cox(design.of(before.table), before.ends, merged[before.stage], terms)
     stage = np.minimum(after.stage, len(merged) - 1)
