@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from hki_ml.errors import NotEnoughData
 from hki_ml.learning.lead_features import feature_frame
-from hki_ml.learning.lead_labels import Ends, hide_later, horizon_of, split_leads
+from hki_ml.learning.lead_labels import Ends, hide_later, split_leads
 from hki_ml.learning.lead_matrix import fit_matrix
+from hki_ml.learning.lead_rates import learnable, rate_days
 from hki_ml.learning.manifest import fingerprint
 from hki_ml.metrics.survival import integrated_brier_rows, known_so_long
 from hki_ml.models.time_to_close.cox import Cox, Terms, fit_cox, merge_strata
@@ -31,9 +32,7 @@ MOST_ROWS = 100_000  # more rows change the second digit of no coefficient
 MOST_ROWS_TRIED = 20_000
 TAUGHT_SHARE = 0.75  # of the leads, the earlier ones, when terms are chosen
 JUDGED_POINTS = 24
-MOST_CLOSED = 2 / 3
 TRENDS = ("lead_close_rate", "lead_source_quality", "lead_source_quality_n")
-DAYS_OF_TWO_YEARS = 700
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +69,7 @@ def train(
         If fewer than 30 rows close.
     """
     known = hide_later(rows[rows["event_timestamp"] < as_of], as_of)
-    matrix, table = fit_matrix(seen(known), known, horizon_days=rate_days(known))
+    matrix, table = fit_matrix(learnable(known), known, horizon_days=rate_days(known))
     stage = np.nan_to_num(table[:, matrix.names.index(STAGE)]).astype(np.int64)
     sample = Sample(known, table, residual(known), stage)
     tried: list[dict[str, object]] = []
@@ -109,7 +108,7 @@ def plain_cox(
 ) -> FloatArray:
     """Return the curves of a Cox model on the raw matrix: one line a column, no strata, no stretches."""
     known = hide_later(before, as_of)
-    matrix, table = fit_matrix(seen(known), known, horizon_days=rate_days(known))
+    matrix, table = fit_matrix(learnable(known), known, horizon_days=rate_days(known))
     at = _drawn(len(known), MOST_ROWS_TRIED, seed)
     ends = residual(known.iloc[at])
     design = Design.learn(matrix.names, table[at], bends=False, logs=False)
@@ -117,25 +116,6 @@ def plain_cox(
     cox = fit_cox(design.of(table[at]), ends, none, Terms(is_stratified=False))
     later = design.of(matrix.table(feature_frame(after)))
     return cox.at(cox.incidences(later, np.zeros(len(later), np.int64))[0], times)
-
-
-def seen(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the features to learn from: the month only where two years tell it from a trend."""
-    features = feature_frame(rows)
-    created = rows["created_at"]
-    if (created.max() - created.min()).days >= DAYS_OF_TWO_YEARS:
-        return features
-    return features.drop(columns="time_month")
-
-
-def rate_days(rows: pd.DataFrame) -> float:
-    """Return the days after which a lead counts in the rates of categories: most that close have by then.
-
-    The full horizon would leave out the latest leads, and where most close early nothing is gained.
-    """
-    found = residual(rows)
-    most = float(np.quantile(found.days[found.cause == 1], MOST_CLOSED))
-    return float(np.clip(np.ceil(most), 7.0, horizon_of(rows)))
 
 
 def choose(

@@ -1,0 +1,1 @@
+"""Will a lead close, by when, and through which stage?"""
