@@ -30,7 +30,6 @@ def save(model: Conversion, folder: Path) -> None:
         arrays |= {f"trees{ending}/{name}": value for name, value in trees.arrays().items()}
     described = {
         "matrix": model.matrix.described(),
-        "level": list(model.level),
         "last_period": model.last_period,
         "note": dict(model.note),
     }
@@ -62,7 +61,6 @@ def load(folder: Path) -> Conversion:
     return Conversion(
         LeadMatrix.of_described(described["matrix"]),
         trees,
-        (float(described["level"][0]), float(described["level"][1])),
         int(described["last_period"]),
         Ladder(**_part(arrays, "ladder/")),
         (folder / "booster.txt").read_text(encoding="utf-8"),

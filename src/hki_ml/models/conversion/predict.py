@@ -37,8 +37,6 @@ class Conversion:
     ----------
     trees
         One a kind of ending, for the raw scores of a softmax.
-    level
-        Added to the log hazards of closing and of being lost: what later leads taught.
     last_period
         The last one learned from; later ones have its hazard a day.
     booster_text
@@ -47,7 +45,6 @@ class Conversion:
 
     matrix: LeadMatrix
     trees: tuple[PackedTrees, ...]
-    level: tuple[float, float]
     last_period: int
     ladder: Ladder
     booster_text: str
@@ -93,7 +90,6 @@ class Conversion:
         """
         rows = every_period(table)
         raw = np.column_stack([trees.predict(rows) for trees in self.trees])
-        raw[:, 1:] += self.level
         raw -= raw.max(axis=1, keepdims=True)
         found = np.exp(raw)
         found /= found.sum(axis=1, keepdims=True)
@@ -108,11 +104,6 @@ class Conversion:
     def table(self, rows: pd.DataFrame) -> FloatArray:
         """Return the matrix of leads at their ``event_timestamp``."""
         return self.matrix.table(feature_frame(rows))
-
-    @property
-    def effort(self) -> tuple[int, tuple[float, float]]:
-        """How many rounds of trees there are, and the level."""
-        return len(self.trees[0].root), self.level
 
     def named(self, version: str) -> Conversion:
         """Return the same model under a version's name."""

@@ -19,7 +19,7 @@ from hki_ml.models.conversion.evaluate import Backtest, losses_of
 from hki_ml.models.conversion.evaluate import backtest as run_backtest
 from hki_ml.models.conversion.explain import WITHIN_DAYS
 from hki_ml.models.conversion.predict import Conversion, at_days
-from hki_ml.models.conversion.train import Effort, train
+from hki_ml.models.conversion.train import train
 
 NAME = "conversion"
 SERVICE = NAME
@@ -43,13 +43,13 @@ def fit(
 ) -> Conversion:
     """Return a model trained as known at ``as_of``, with as many trees as a trial chose if there is one."""
     judged = None if trial is None else trial.judged
-    effort = judged.effort if isinstance(judged, Conversion) else None
+    rounds = judged.note["rounds"] if isinstance(judged, Conversion) else None
     return train(
         frame,
         as_of=pd.Timestamp(as_of),
         seed=seed,
         threads=threads,
-        effort=None if effort is None else Effort(*effort),
+        rounds=rounds if isinstance(rounds, int) else None,
     )
 
 

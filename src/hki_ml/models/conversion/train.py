@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 
 from hki_ml.errors import NotEnoughData
 from hki_ml.learning.lead_features import feature_frame
-from hki_ml.learning.lead_labels import closing_within, ends, hide_later, split_leads
+from hki_ml.learning.lead_labels import closing_within, ends, hide_later, horizon_of, split_leads
 from hki_ml.learning.lead_matrix import fit_matrix
-from hki_ml.learning.lead_rates import learnable, rate_days
+from hki_ml.learning.learnable import learnable
 from hki_ml.learning.manifest import fingerprint
 from hki_ml.learning.packed_trees import PackedTrees, pack_lightgbm
 from hki_ml.models.conversion.explain import WITHIN_DAYS, Ladder, reached
@@ -27,7 +26,6 @@ IntArray = NDArray[np.int64]
 MOST_PERIODS = 300_000
 TAUGHT_SHARE = 0.75  # of the leads, the earlier ones, when the number of trees is chosen
 MOST_ROUNDS, PATIENCE = 300, 20
-PRIOR_WITNESSES = 30.0
 USUAL_ROUNDS = 80  # where too few leads came later to choose by
 SETTINGS: dict[str, Any] = {
     "objective": "multiclass", "num_class": ENDINGS, "learning_rate": 0.06, "num_leaves": 15,
@@ -37,14 +35,14 @@ SETTINGS: dict[str, Any] = {
 
 
 def train(
-    rows: pd.DataFrame, *, as_of: pd.Timestamp, seed: int, threads: int = 1, effort: Effort | None = None
+    rows: pd.DataFrame, *, as_of: pd.Timestamp, seed: int, threads: int = 1, rounds: int | None = None
 ) -> Conversion:  # fmt: skip
     """Return a model trained on the landmarks before ``as_of`` by what was known then.
 
     Parameters
     ----------
-    effort
-        Found before; ``None`` rehearses.
+    rounds
+        How many rounds of trees, chosen before; ``None`` chooses.
 
     Raises
     ------
@@ -52,20 +50,21 @@ def train(
         If fewer than 30 rows close.
     """
     known = hide_later(rows[rows["event_timestamp"] < as_of], as_of)
-    matrix, table = fit_matrix(learnable(known), known, horizon_days=rate_days(known))
-    effort = rehearse(known, seed=seed, threads=threads) if effort is None else effort
+    matrix, table = fit_matrix(learnable(known), known, horizon_days=horizon_of(known))
+    if rounds is None:
+        rounds = choose_rounds(known, seed=seed, threads=threads)
     taught = periods(ends(known), most=MOST_PERIODS, seed=seed)
-    booster = _boost(table, taught, rounds=effort.rounds, seed=seed, threads=threads)
+    booster = _boost(table, taught, rounds=rounds, seed=seed, threads=threads)
     stage = np.nan_to_num(table[:, matrix.names.index(STAGE)]).astype(np.int64)
     note = {
         "seed": seed, "as_of": as_of.isoformat(), "rows": len(known),
         "leads": int(known["lead_id"].nunique()), "periods": len(taught.row),
         "closed": int((known["outcome"] == "closed").sum()),
-        "lost": int((known["outcome"] == "lost").sum()), "rounds": effort.rounds, "level": list(effort.level),
+        "lost": int((known["outcome"] == "lost").sum()), "rounds": rounds,
         "data_fingerprint": fingerprint({"table": table, "ending": taught.ending}),
     }  # fmt: skip
     return Conversion(
-        matrix, packed(booster), effort.level, int(taught.period.max()), learn_ladder(known, stage),
+        matrix, packed(booster), int(taught.period.max()), learn_ladder(known, stage),
         booster.model_to_string(), note,
     )  # fmt: skip
 
@@ -77,52 +76,21 @@ def learn_ladder(rows: pd.DataFrame, stage: IntArray) -> Ladder:
     return Ladder.learn(stage[matured], furthest[matured], lost[matured])
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """What a rehearsal on later leads found.
-
-    Attributes
-    ----------
-    rounds
-        How many rounds of trees tell best of them.
-    level
-        What has to be added to the log hazards of closing and of being lost for as many to end as did.
-    """
-
-    rounds: int = USUAL_ROUNDS
-    level: tuple[float, float] = (0.0, 0.0)
-
-
-def rehearse(rows: pd.DataFrame, *, seed: int, threads: int) -> Effort:
-    """Learn from the earlier leads and look at the later ones, encoded as in use: by rates known before."""
+def choose_rounds(rows: pd.DataFrame, *, seed: int, threads: int) -> int:
+    """Return how many rounds tell best of the later leads, encoded as in use: by rates known before."""
     split = split_leads(rows, cutoff=rows["created_at"].quantile(TAUGHT_SHARE))
     try:
         earlier = periods(ends(split.teach), most=MOST_PERIODS // 2, seed=seed)
         later = periods(ends(split.test), most=MOST_PERIODS // 2, seed=seed)
     except NotEnoughData:
-        return Effort()
-    days = rate_days(split.teach)
-    matrix, table = fit_matrix(learnable(split.teach), split.teach, horizon_days=days)
+        return USUAL_ROUNDS
+    horizon = horizon_of(split.teach)
+    matrix, table = fit_matrix(learnable(split.teach), split.teach, horizon_days=horizon)
     held = matrix.table(feature_frame(split.test))
     booster = _boost(
         table, earlier, rounds=MOST_ROUNDS, seed=seed, threads=threads, later=(held, later)
     )
-    leads = split.test["lead_id"].to_numpy()
-    return Effort(max(int(booster.best_iteration), 5), _level(booster, held, later, leads))
-
-
-def _level(
-    booster: Any, held: FloatArray, later: Periods, leads: NDArray[Any]
-) -> tuple[float, float]:
-    """Return log(ended / said to end) for both ends, shrunk by how many leads speak for it."""
-    said = booster.predict(with_period(held, later.row, later.period))
-    found = []
-    for ending in (1, 2):
-        ended = later.ending == ending
-        witnesses = len(np.unique(leads[later.row[ended]]))
-        ratio = (later.weight[ended].sum() + 0.5) / (later.weight @ said[:, ending] + 0.5)
-        found.append(float(np.log(ratio)) * witnesses / (witnesses + PRIOR_WITNESSES))
-    return found[0], found[1]
+    return max(int(booster.best_iteration), 5)
 
 
 def _boost(

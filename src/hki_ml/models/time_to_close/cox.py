@@ -38,14 +38,11 @@ class Terms:
         Days at which the effects may change: proportional within a stretch, not across.
     is_stratified
         Whether each stage has a baseline of its own.
-    without
-        Columns that are left out: those that move with the years more than they tell leads apart.
     """
 
     penalizer: float = 0.01
     breaks: tuple[float, ...] = ()
     is_stratified: bool = True
-    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

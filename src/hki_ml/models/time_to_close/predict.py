@@ -104,9 +104,7 @@ class TimeToClose:
     def terms(self) -> Terms:
         """What training chose."""
         note: Mapping[str, Any] = self.note
-        return Terms(
-            note["penalizer"], tuple(note["breaks_days"]), note["is_stratified"], tuple(note["without"])
-        )
+        return Terms(note["penalizer"], tuple(note["breaks_days"]), note["is_stratified"])
 
     def mass(self, log_hazard: FloatArray, stratum: int) -> FloatArray:
         """Return one lead's hazard mass, shape ``(2, cells)``, from its log hazard ``(2, segments)``."""

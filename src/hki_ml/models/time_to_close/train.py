@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hki_ml.errors import NotEnoughData
 from hki_ml.learning.lead_features import feature_frame
-from hki_ml.learning.lead_labels import Ends, hide_later, split_leads
+from hki_ml.learning.lead_labels import Ends, hide_later, horizon_of, split_leads
 from hki_ml.learning.lead_matrix import fit_matrix
-from hki_ml.learning.lead_rates import learnable, rate_days
+from hki_ml.learning.learnable import learnable
 from hki_ml.learning.manifest import fingerprint
 from hki_ml.metrics.survival import integrated_brier_rows, known_so_long
 from hki_ml.models.time_to_close.cox import Cox, Terms, fit_cox, merge_strata
@@ -33,6 +33,7 @@ MOST_ROWS_TRIED = 20_000
 TAUGHT_SHARE = 0.75  # of the leads, the earlier ones, when terms are chosen
 JUDGED_POINTS = 24
 TRENDS = ("lead_close_rate", "lead_source_quality", "lead_source_quality_n")
+"""Columns that move with the years more than they tell leads apart; the source has its own rate beside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +70,7 @@ def train(
         If fewer than 30 rows close.
     """
     known = hide_later(rows[rows["event_timestamp"] < as_of], as_of)
-    matrix, table = fit_matrix(learnable(known), known, horizon_days=rate_days(known))
+    matrix, table = fit_matrix(learnable(known), known, horizon_days=horizon_of(known))
     stage = np.nan_to_num(table[:, matrix.names.index(STAGE)]).astype(np.int64)
     sample = Sample(known, table, residual(known), stage)
     tried: list[dict[str, object]] = []
@@ -77,7 +78,7 @@ def train(
         terms, tried = choose(sample, matrix.names, seed=seed)
     taught = sample.take(_drawn(len(known), MOST_ROWS, seed))
     merged = _merged(taught, terms)
-    design = Design.learn(matrix.names, taught.table, without=terms.without)
+    design = Design.learn(matrix.names, taught.table, without=TRENDS)
     stratum = merged[taught.stage]
     per_lead = len(stratum) / taught.rows["lead_id"].nunique()
     covariates = design.of(taught.table)
@@ -85,7 +86,7 @@ def train(
     note = {
         "seed": seed, "as_of": as_of.isoformat(), **_counts(sample), "rows_fitted": len(stratum),
         "penalizer": terms.penalizer, "breaks_days": list(terms.breaks),
-        "is_stratified": terms.is_stratified, "without": list(terms.without), "tried": tried, "reach_days": cox.reach_days,
+        "is_stratified": terms.is_stratified, "tried": tried, "reach_days": cox.reach_days,
         "covariates": list(design.covariates),
         "data_fingerprint": fingerprint({"table": table, "days": sample.ends.days}),
     }  # fmt: skip
@@ -108,7 +109,7 @@ def plain_cox(
 ) -> FloatArray:
     """Return the curves of a Cox model on the raw matrix: one line a column, no strata, no stretches."""
     known = hide_later(before, as_of)
-    matrix, table = fit_matrix(learnable(known), known, horizon_days=rate_days(known))
+    matrix, table = fit_matrix(learnable(known), known, horizon_days=horizon_of(known))
     at = _drawn(len(known), MOST_ROWS_TRIED, seed)
     ends = residual(known.iloc[at])
     design = Design.learn(matrix.names, table[at], bends=False, logs=False)
@@ -138,13 +139,12 @@ def choose(
         scored = [(_judge(*parts, names, terms), n, terms) for n, terms in enumerate(candidates)]
         tried.extend(
             {"penalizer": t.penalizer, "breaks_days": list(t.breaks), "is_stratified": t.is_stratified,
-             "without": list(t.without), "integrated_brier": score}
+             "integrated_brier": score}
             for score, _, t in scored
         )  # fmt: skip
         return min(scored)[2]
 
     chosen = best(iter(_shapes(parts[0])))
-    chosen = best(replace(chosen, without=names) for names in ((), TRENDS))
     chosen = best(replace(chosen, penalizer=p) for p in PENALIZERS)
     return chosen, tried
 
@@ -175,7 +175,7 @@ def _before_and_after(sample: Sample, cutoff: pd.Timestamp, seed: int) -> tuple[
 
 
 def _judge(before: Sample, after: Sample, names: tuple[str, ...], terms: Terms) -> float:
-    design = Design.learn(names, before.table, without=terms.without)
+    design = Design.learn(names, before.table, without=TRENDS)
     merged = _merged(before, terms)
     cox = fit_cox(design.of(before.table), before.ends, merged[before.stage], terms)
     stage = np.minimum(after.stage, len(merged) - 1)
