@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ FloatArray = NDArray[np.float64]
 
 
 def clustered(
-    measure: Callable[[FloatArray], float], clusters: Sequence[Hashable], *,
+    measure: Callable[[FloatArray], float], clusters: Sequence[Hashable] | NDArray[Any], *,
     seed: int = 0, draws: int = 200,
 ) -> Figure:  # fmt: skip
     """Return a measure with the 95 % percentile interval over drawn clusters (Field & Welsh 2007).

@@ -20,7 +20,7 @@ def rooms():
     return odds, time_to_close.train(rows, as_of=AS_OF, seed=0, terms=Terms(breaks=(20.0,)))
 
 
-def contradictions(probability, odds, times):
+def contradictions(probability, odds, times):  # noqa: C901 - a list of laws
     by = dict(odds.horizons)
     closed = {day.days: day.closed for day in times.distribution}
     if abs(by[90] - probability) > 1e-8 or abs(closed[90] - probability) > 1e-8:

@@ -113,9 +113,7 @@ def losses_of(rows: pd.DataFrame, at_90: FloatArray) -> pd.DataFrame:
         {
             "example_id": [f"{lead}@{day:g}" for lead, day in pairs],
             "happened_at": some["event_timestamp"],
-            "loss": row_log_loss(
-                due.closed[due.matured].astype(np.float64), at_90[due.matured]
-            ),
+            "loss": row_log_loss(due.closed[due.matured].astype(np.float64), at_90[due.matured]),
         }
     )
 
@@ -154,7 +152,7 @@ class Logistic:
         return out
 
 
-def _horizon(  # noqa: PLR0913, PLR0917 - what stands beside each other is what the table is
+def _horizon(
     day: int, test: pd.DataFrame, said: FloatArray, logistic: Logistic, known: pd.DataFrame, seed: int
 ) -> Table:  # fmt: skip
     due = closing_within(test, day)
@@ -198,7 +196,9 @@ def _said_and_seen(
 
     figures = {
         "said": Figure(float(said.mean())),
-        "seen": clustered(lambda w: float(np.average(seen, weights=w)), leads, seed=seed, draws=DRAWS),
+        "seen": clustered(
+            lambda w: float(np.average(seen, weights=w)), leads, seed=seed, draws=DRAWS
+        ),
         "off": clustered(off, leads, seed=seed, draws=DRAWS),
     }
     return Row(name, len(said), figures)

@@ -13,13 +13,13 @@ import pandas as pd
 import pyarrow as pa
 
 from hki_ml.learning.lead_labels import landmarks
-from hki_ml.models.model import Trial
 from hki_ml.models.conversion import artifact
 from hki_ml.models.conversion.evaluate import Backtest, losses_of
 from hki_ml.models.conversion.evaluate import backtest as run_backtest
 from hki_ml.models.conversion.explain import WITHIN_DAYS
 from hki_ml.models.conversion.predict import Conversion, at_days
 from hki_ml.models.conversion.train import train
+from hki_ml.models.model import Trial
 
 NAME = "conversion"
 SERVICE = NAME
@@ -34,7 +34,9 @@ WORST_SUM = 0.15  # stated closings may be this much off those that came true
 def spine(tables: Mapping[str, pa.Table]) -> pd.DataFrame:
     """Return one row a lead and landmark; its state is joined as of that moment."""
     leads = tables["leads"]
-    known = [pd.Series(leads[name].to_pandas()).max() for name in ("created_known_at", "ended_known_at")]
+    known = [
+        pd.Series(leads[name].to_pandas()).max() for name in ("created_known_at", "ended_known_at")
+    ]
     return landmarks(leads, known_until=max(moment for moment in known if not pd.isna(moment)))
 
 
@@ -58,9 +60,7 @@ def backtest(
 ) -> Backtest:
     """Train on what was known before ``cutoff`` and judge on leads that came in ``[cutoff, until)``."""
     end = None if until is None else pd.Timestamp(until)
-    return run_backtest(
-        frame, cutoff=pd.Timestamp(cutoff), until=end, seed=seed, threads=threads
-    )
+    return run_backtest(frame, cutoff=pd.Timestamp(cutoff), until=end, seed=seed, threads=threads)
 
 
 def default_cutoff(frame: pd.DataFrame) -> datetime:
@@ -108,7 +108,9 @@ def problems(report: Mapping[str, Any]) -> tuple[str, ...]:
     for rival, allowed in (("logistic", ALLOWED_BEHIND), ("base rate", 1.0)):
         theirs = table[rival]["log_loss"]["value"]
         if not ours <= theirs * allowed:
-            found.append(f"log loss at 90 days: expected at most {theirs:.4g} ({rival}), got {ours:.4g}")
+            found.append(
+                f"log loss at 90 days: expected at most {theirs:.4g} ({rival}), got {ours:.4g}"
+            )
     off = report["by month"]["all"]["off"]["value"]
     if not abs(off) <= WORST_SUM:
         found.append(

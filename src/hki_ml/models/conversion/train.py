@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -78,7 +78,9 @@ def learn_ladder(rows: pd.DataFrame, stage: IntArray) -> Ladder:
 
 def choose_rounds(rows: pd.DataFrame, *, seed: int, threads: int) -> int:
     """Return how many rounds tell best of the later leads, encoded as in use: by rates known before."""
-    split = split_leads(rows, cutoff=rows["created_at"].quantile(TAUGHT_SHARE))
+    split = split_leads(
+        rows, cutoff=cast("pd.Timestamp", rows["created_at"].quantile(TAUGHT_SHARE))
+    )
     try:
         earlier = periods(ends(split.teach), most=MOST_PERIODS // 2, seed=seed)
         later = periods(ends(split.test), most=MOST_PERIODS // 2, seed=seed)

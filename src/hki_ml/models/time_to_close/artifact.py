@@ -59,7 +59,9 @@ def load(folder: Path, version: str = "") -> TimeToClose:
     design = Design(names=matrix.names, **_part(arrays, "design/"))
     typical = Typical(**_part(arrays, "typical/"))
     lens = Lens(matrix, design, arrays["merged"])
-    return TimeToClose(lens, Cox.of_arrays(_part(arrays, "cox/")), typical, described["note"], version)
+    return TimeToClose(
+        lens, Cox.of_arrays(_part(arrays, "cox/")), typical, described["note"], version
+    )
 
 
 def _part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

@@ -18,7 +18,9 @@ IntArray = NDArray[np.int64]
 
 HORIZON_DAYS = 365.0
 STATED_DAYS: tuple[float, ...] = (7.0, 14.0, 30.0, 60.0, 90.0, 120.0, 180.0)
-CELLS = 160  # of at most 400; the error of a coarser grid is below .001 (benchmarks/survival_cox.py)
+CELLS = (
+    160  # of at most 400; the error of a coarser grid is below .001 (benchmarks/survival_cox.py)
+)
 FEWEST_AT_RISK = 20  # later than this many are followed nothing is estimated
 FEWEST_EVENTS = 30  # a stratum with fewer shares its neighbour's baseline
 CAUSES = 2
@@ -181,7 +183,7 @@ def _reach(days: FloatArray) -> float:
 def _grid(ends: Ends, breaks: Sequence[float], reach: float) -> FloatArray:
     """Return cell ends: the stated days, the breaks, and days between which as many events lie."""
     found = ends.days[(ends.cause > 0) & (ends.days <= reach)]
-    cells = np.unique(np.quantile(found, np.linspace(0, 1, CELLS - 30))) if len(found) else []
+    cells = np.unique(np.quantile(found, np.linspace(0, 1, CELLS - 30))) if len(found) else found
     later = np.linspace(reach, HORIZON_DAYS, 12)
     fixed = [*STATED_DAYS, *breaks, reach, HORIZON_DAYS]
     every = np.unique(np.round(np.concatenate([cells, later, fixed]), 9))
@@ -198,7 +200,7 @@ def _go_on(baseline: FloatArray, grid: FloatArray, reach: float) -> None:
         baseline[:, :, beyond] = rate[:, :, None] * width[beyond]
 
 
-def _fit_one(  # noqa: PLR0913, PLR0917 - a Cox model's own inputs
+def _fit_one(
     covariates: FloatArray, days: FloatArray, happened: NDArray[np.bool_], stratum: IntArray,
     penalizer: float,
 ) -> tuple[FloatArray, float, FloatArray, dict[int, tuple[FloatArray, FloatArray]]]:  # fmt: skip
@@ -216,9 +218,9 @@ def _fit_one(  # noqa: PLR0913, PLR0917 - a Cox model's own inputs
     lines: dict[int, tuple[FloatArray, FloatArray]] = {}
     for place, code in enumerate(codes):
         mass = table.iloc[:, place].fillna(0.0).cumsum().to_numpy()
-        code = code[0] if isinstance(code, tuple) else code
+        number = int(code[0] if isinstance(code, tuple) else code)
         times = table.index.to_numpy(np.float64)
-        lines[int(code)] = (np.concatenate([[0.0], times]), np.concatenate([[0.0], mass]))
+        lines[number] = (np.concatenate([[0.0], times]), np.concatenate([[0.0], mass]))
     return coefficient, offset, covariance, lines
 
 
@@ -255,7 +257,11 @@ def merge_strata(stratum: IntArray, cause: IntArray) -> IntArray:
     open_sum = np.zeros(len(tally))
     code = 0
     for raw in range(count):
-        if raw and np.all(open_sum >= FEWEST_EVENTS) and np.all(tally[:, raw:].sum(axis=1) >= FEWEST_EVENTS):
+        if (
+            raw
+            and np.all(open_sum >= FEWEST_EVENTS)
+            and np.all(tally[:, raw:].sum(axis=1) >= FEWEST_EVENTS)
+        ):
             code += 1
             open_sum = np.zeros(len(tally))
         merged[raw] = code

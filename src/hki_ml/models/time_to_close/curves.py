@@ -58,7 +58,7 @@ def _reached(closing: FloatArray, losing: FloatArray, rise: float) -> float:
 
 
 @compiled
-def rise_to(closing: FloatArray, losing: FloatArray, wanted: float) -> float:
+def rise_to(closing: FloatArray, losing: FloatArray, wanted: float) -> float:  # noqa: C901 - one loop
     """Return the factor on the closing hazard at which ``wanted`` of the open ones close; bracketed.
 
     ``LARGEST_RISE`` if not even that reaches it.
@@ -160,7 +160,7 @@ def mean_if_closing(grid: FloatArray, closed: FloatArray) -> float:
         area += 0.5 * (before + closed[k]) * (grid[k] - start)
         before = closed[k]
         start = grid[k]
-    return grid[-1] - area / closed[-1] if closed[-1] > 0.0 else np.nan
+    return float(grid[-1] - area / closed[-1]) if closed[-1] > 0.0 else np.nan
 
 
 @compiled
@@ -171,7 +171,8 @@ def day_of(grid: FloatArray, closed: FloatArray, level: float) -> float:
     for k in range(len(grid)):
         if closed[k] >= level:
             rise = closed[k] - before
-            return start + (grid[k] - start) * ((level - before) / rise if rise > 0.0 else 1.0)
+            share = (level - before) / rise if rise > 0.0 else 1.0
+            return float(start + (grid[k] - start) * share)
         before = closed[k]
         start = grid[k]
     return np.nan

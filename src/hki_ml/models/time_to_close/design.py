@@ -24,7 +24,10 @@ KNOTS: tuple[float, ...] = (0.25, 0.5, 0.75)
 FEWEST_VALUES = 8  # fewer distinct values do not bend
 RAREST = 0.002  # a mark on fewer rows says nothing of other rows
 SKEWED = 4.0  # largest over median, from which a number above zero comes in logs
-REACH = (0.001, 0.999)  # quantiles taught; a value beyond is taken back: an exponential has no brake
+REACH = (
+    0.001,
+    0.999,
+)  # quantiles taught; a value beyond is taken back: an exponential has no brake
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +165,8 @@ def _firsts(raw: FloatArray) -> IntArray:
 @compiled
 def _expand(  # noqa: PLR0913, PLR0917 - flat arrays are what numba compiles best
     table: FloatArray, source: IntArray, kind: IntArray, knot: FloatArray,
-    is_log: NDArray[np.bool_], fill: FloatArray, low: FloatArray, high: FloatArray, mean: FloatArray, scale: FloatArray,
+    is_log: NDArray[np.bool_], fill: FloatArray, low: FloatArray, high: FloatArray,
+    mean: FloatArray, scale: FloatArray,
 ) -> FloatArray:  # fmt: skip
     out = np.empty((len(table), len(source)))
     for i in range(len(table)):

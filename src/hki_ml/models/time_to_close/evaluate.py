@@ -29,7 +29,7 @@ FloatArray = NDArray[np.float64]
 POINTS = 36
 DRAWS = 100
 LEGEND = (
-    "C: Uno's, a lost lead never closes; IBS: integrated Brier score of having closed, weighted for censoring\n"
+    "C: Uno's, a lost lead never closes; IBS: integrated Brier score of closing, weighted for censoring\n"
     "skill: 1 - IBS / that of Kaplan-Meier (Aalen-Johansen, for ends compete) of the leads taught by\n"
     "decile: how far the restricted mean days to closing are off what came true, by tenth; [95 % interval]"
 )

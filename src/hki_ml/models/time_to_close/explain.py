@@ -69,7 +69,7 @@ class Typical:
 
 def _log_mass(cox: Cox) -> FloatArray:
     """Return the log of each stratum's whole baseline, shape ``(strata, 2)``."""
-    return np.log(np.maximum(cox.baseline.sum(axis=2), 1e-300))
+    return np.asarray(np.log(np.maximum(cox.baseline.sum(axis=2), 1e-300)), np.float64)
 
 
 def risk_factors(
@@ -124,7 +124,9 @@ def _is_open(state: Mapping[str, Any], moment_us: float, kind: str) -> bool:
     """Tell whether a step is still to be done: no offer is advised where a contract is signed."""
     text = state.get("lead_moments_json")
     kinds, times = json.loads(text) if isinstance(text, str) and text else ([], [])
-    reached = [STAGE_OF_KIND[k] for k, at in zip(kinds, times, strict=True) if at * 1e6 <= moment_us]
+    reached = [
+        STAGE_OF_KIND[k] for k, at in zip(kinds, times, strict=True) if at * 1e6 <= moment_us
+    ]
     stage = STAGE_OF_KIND[KINDS.index(kind)]
     return kind == "lead.contacted" or max(reached, default=0) < stage
 

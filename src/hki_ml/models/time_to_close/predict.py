@@ -48,7 +48,9 @@ class Curve:
 
     def closed_by(self, days: float) -> float:
         """Return the probability of having closed by a day."""
-        return float(np.interp(days, self.grid, self.closed, left=days / self.grid[0] * self.closed[0]))
+        return float(
+            np.interp(days, self.grid, self.closed, left=days / self.grid[0] * self.closed[0])
+        )
 
     @property
     def expected_days(self) -> float:
@@ -123,9 +125,7 @@ class TimeToClose:
         anchor(scaled[0], scaled[1], ends, wanted)
         return np.divide(scaled, mass, out=factors, where=mass > 0)
 
-    def _anchors(
-        self, close_90: float | None, curve: Anchors | None
-    ) -> list[tuple[float, float]]:
+    def _anchors(self, close_90: float | None, curve: Anchors | None) -> list[tuple[float, float]]:
         given = [(ANCHOR_DAYS, close_90)] if curve is None and close_90 is not None else curve or ()
         grid = set(self.cox.grid.tolist())
         return [(d, min(max(p, LEAST), MOST)) for d, p in sorted(given) if float(d) in grid]

@@ -59,7 +59,9 @@ def _tested(
     from lifelines.statistics import proportional_hazard_test
 
     varying = np.flatnonzero(covariates.std(axis=0) > 1e-6)
-    fitter = fitted_by_lifelines(covariates[:, varying], days, happened, stratum, penalizer=penalizer)
+    fitter = fitted_by_lifelines(
+        covariates[:, varying], days, happened, stratum, penalizer=penalizer
+    )
     frame = pd.DataFrame(covariates[:, varying], columns=[f"x{j}" for j in range(len(varying))])
     frame["days"], frame["happened"] = days, happened
     if int(stratum.max()) > int(stratum.min()):

@@ -33,7 +33,9 @@ WORST_DECILES = 0.15  # "calibration within 15 %"
 def spine(tables: Mapping[str, pa.Table]) -> pd.DataFrame:
     """Return one row a lead and landmark; its state is joined as of that moment."""
     leads = tables["leads"]
-    known = [pd.Series(leads[name].to_pandas()).max() for name in ("created_known_at", "ended_known_at")]
+    known = [
+        pd.Series(leads[name].to_pandas()).max() for name in ("created_known_at", "ended_known_at")
+    ]
     return landmarks(leads, known_until=max(moment for moment in known if not pd.isna(moment)))
 
 

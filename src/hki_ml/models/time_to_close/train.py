@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -127,7 +128,7 @@ def choose(
     First strata and breaks, then the penaliser; judged by the integrated Brier score of closing.
     """
     created = sample.rows["created_at"]
-    cutoff = created.quantile(TAUGHT_SHARE)
+    cutoff = cast("pd.Timestamp", created.quantile(TAUGHT_SHARE))
     try:
         parts = _before_and_after(sample, cutoff, seed)
         residual(parts[0].rows)

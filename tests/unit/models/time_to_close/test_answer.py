@@ -7,7 +7,6 @@ import pytest
 from hki_ml.errors import ArtifactRefused
 from hki_ml.models.time_to_close import room
 from hki_ml.models.time_to_close.predict import load
-
 from tests.unit.models.leads import state_of
 
 
@@ -17,7 +16,7 @@ def asked(rows, n):
 
 
 def test_one_answer_is_the_row_of_the_table(model, rows):
-    closed, lost = model.curves(rows.iloc[5:8])
+    closed, _ = model.curves(rows.iloc[5:8])
     state, as_of = asked(rows, 6)
     said = model.answer(state, as_of=as_of)
     np.testing.assert_allclose(
@@ -43,7 +42,9 @@ def test_an_anchored_curve_meets_its_anchor_and_stays_possible(model, rows, clos
 def test_a_whole_curve_can_be_met(model, rows):
     state, as_of = asked(rows, 10)
     curve = ((14, 0.05), (30, 0.11), (60, 0.2), (90, 0.31), (180, 0.4))
-    by = {day.days: day.closed for day in model.answer(state, as_of=as_of, curve=curve).distribution}
+    by = {
+        day.days: day.closed for day in model.answer(state, as_of=as_of, curve=curve).distribution
+    }
     for day, wanted in curve:
         assert by[day] == pytest.approx(wanted, abs=1e-9)
 
@@ -60,14 +61,18 @@ def test_what_closes_sooner_has_the_higher_hazard_ratio(model, rows):
     state, as_of = asked(rows, 3)
     dear = {**state, "lead_facts_json": json.dumps({"price": 1.5})}
     cheap = {**state, "lead_facts_json": json.dumps({"price": -1.5})}
-    assert model.answer(dear, as_of=as_of).hazard_ratio > model.answer(cheap, as_of=as_of).hazard_ratio
+    assert (
+        model.answer(dear, as_of=as_of).hazard_ratio > model.answer(cheap, as_of=as_of).hazard_ratio
+    )
 
 
 def test_an_opportunity_saves_days_within_its_interval(model, rows):
     found = [
         offer
         for n in range(40)
-        for offer in model.answer(asked(rows, n)[0], as_of=asked(rows, n)[1]).acceleration_opportunities
+        for offer in model.answer(
+            asked(rows, n)[0], as_of=asked(rows, n)[1]
+        ).acceleration_opportunities
     ]
     assert found
     assert all(offer.low <= offer.days_saved <= offer.high for offer in found)

@@ -91,7 +91,9 @@ def test_a_constant_column_and_a_copy_fall_out_of_the_covariates():
 def test_a_value_beyond_what_was_taught_counts_as_the_edge():
     table = np.linspace(0.0, 1.0, 500)[:, None]
     design = Design.learn(("a",), table)
-    np.testing.assert_allclose(design.of(np.array([[1.0]])), design.of(np.array([[1e9]])), atol=1e-2)
+    np.testing.assert_allclose(
+        design.of(np.array([[1.0]])), design.of(np.array([[1e9]])), atol=1e-2
+    )
 
 
 @pytest.mark.real_data
