@@ -169,7 +169,7 @@ def _concordance(
 
 
 @compiled
-def _pairs(
+def _pairs(  # noqa: C901
     order: IntArray, rank: IntArray, days: FloatArray, cause: IntArray, weight: FloatArray,
     known: FloatArray, until: float,
 ) -> tuple[float, float]:  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hki_ml.learning.compiled import compiled
 from hki_ml.learning.lead_clock import STAGES
 from hki_ml.learning.lead_labels import CLOSED, DAY, LOST
 
@@ -79,14 +80,29 @@ class Ladder:
         odds = np.log(base) - np.log1p(-base)
         passed = np.arange(END) < stage[:, None]
         wanted = np.log(np.clip(closing, 1e-12, 1 - 1e-12))
-        low, high = np.full(len(stage), -60.0), np.full(len(stage), 60.0)
-        for _ in range(80):
-            middle = 0.5 * (low + high)
-            logs = np.where(passed, 0.0, -np.logaddexp(0.0, -(odds + middle[:, None])))
-            short = logs.sum(axis=1) < wanted
-            low, high = np.where(short, middle, low), np.where(short, high, middle)
+        shift = _shifts(odds, stage, wanted)
+        logs = -np.logaddexp(0.0, -(odds + shift[:, None]))
         out: FloatArray = np.where(passed, 1.0, np.exp(logs))
         return out
+
+
+@compiled
+def _shifts(odds: FloatArray, stage: IntArray, wanted: FloatArray) -> FloatArray:
+    """Return what is added to the log-odds of a lead's steps for their logs to sum to ``wanted``."""
+    out = np.empty(len(stage))
+    for i in range(len(stage)):
+        low, high = -60.0, 60.0
+        for _ in range(80):
+            middle = 0.5 * (low + high)
+            total = 0.0
+            for s in range(stage[i], odds.shape[1]):
+                total -= np.log1p(np.exp(-(odds[i, s] + middle)))
+            if total < wanted[i]:
+                low = middle
+            else:
+                high = middle
+        out[i] = 0.5 * (low + high)
+    return out
 
 
 def _shrunk(count: FloatArray, of: FloatArray) -> FloatArray:
