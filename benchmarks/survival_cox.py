@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from hki_ml.learning.lead_labels import Ends
-from hki_ml.metrics.survival import harrell_c, uno_c
+from hki_ml.metrics.concordance import harrell_c, uno_c
 from hki_ml.models.time_to_close.cox import Terms, fit_cox
 from hki_ml.models.time_to_close.design import Design
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from hki_ml.learning.lead_labels import Ends, split_leads
 from hki_ml.metrics.clusters import clustered
+from hki_ml.metrics.concordance import uno_c
 from hki_ml.metrics.survival import (
     aalen_johansen,
     decile_errors,
     integrated_brier_rows,
     known_so_long,
-    uno_c,
 )
 from hki_ml.metrics.table import Figure, Row, Table
 from hki_ml.models.time_to_close.labels import judged_days, residual
