@@ -8,7 +8,7 @@ from typing import cast
 from hki_ml.errors import NotFound
 from hki_ml.models.model import Model
 
-ROOMS: tuple[str, ...] = ("valuation",)
+ROOMS: tuple[str, ...] = ("valuation", "lead_scoring", "conversion", "time_to_close")
 
 
 def room(name: str) -> Model:

@@ -25,8 +25,8 @@ MARKET_OPENS = datetime(2023, 11, 1, tzinfo=UTC)
 HEADLINES: dict[str, tuple[str, str]] = {
     "valuation": ("mdape", "MdAPE {:.2f} % on later sales"),
     "lead_scoring": ("auc", "AUC {:.3f} on later leads"),
-    "conversion": ("log_loss_90", "log loss at 90 days {:.4f} on later leads"),
-    "time_to_close": ("c", "Uno's C {:.3f} on later leads"),
+    "conversion": ("log_loss", "log loss at 90 days {:.4f} on later leads"),
+    "time_to_close": ("C", "Uno's C {:.3f} on later leads"),
 }
 """Model → the figure that sums it up, and how it is told."""
 
