@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hki_ml.learning.lead_clock import CLOCK_FEATURES, KINDS, STAGES, Moments, at_moment
+from hki_ml.learning.lead_features import FACT_PREFIX
+from hki_ml.learning.lead_matrix import LeadMatrix
 from hki_ml.models.lead_scoring.answer import Action
 from hki_ml.models.lead_scoring.features import prepared
 from hki_ml.models.lead_scoring.scale import points_of
 
 FloatArray = NDArray[np.float64]
 
-CORRELATIONAL = "correlational"
+CORRELATIONAL, RANDOMISED = "correlational", "randomised"
 PRICE_GAP, ASKED = "property_price_gap", "lead_asking_price_usd"
 SMALLEST_GAP = 0.02  # log: an asking price this near the value is agreed on
 
@@ -45,6 +47,34 @@ CATALOGUE: tuple[Possible, ...] = (
 AGREE_ON_PRICE = "agree_on_price"
 
 
+@dataclass(frozen=True, slots=True)
+class Lottery:
+    """An action that leads drew lots for: the fact that says what they drew, and while it still matters.
+
+    Attributes
+    ----------
+    drew, better
+        What a lead drew that could still have the other, and the other.
+    until_days
+        The lead's age up to which it can be done.
+    """
+
+    name: str
+    fact: str
+    drew: str
+    better: str
+    until_days: float
+    text: str
+
+
+LOTTERIES: tuple[Lottery, ...] = (
+    Lottery(
+        "follow_up_at_once", "follow_up_arm", "usual", "fast", 1.0,
+        "Follow up at once: leads drew lots for it, so the difference is its effect.",
+    ),
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Idea:
     """One action with the row of the matrix as it would be at once after it."""
@@ -52,13 +82,12 @@ class Idea:
     name: str
     text: str
     row: FloatArray
+    kind: str = CORRELATIONAL
 
     def told(self, before: float, after: float) -> Action:
         """Return the action with what it changes, from log-odds before and after it."""
         change = 1 / (1 + math.exp(-after)) - 1 / (1 + math.exp(-before))
-        return Action(
-            self.name, CORRELATIONAL, points_of(after) - points_of(before), change, self.text
-        )
+        return Action(self.name, self.kind, points_of(after) - points_of(before), change, self.text)
 
 
 def what_if(
@@ -78,6 +107,21 @@ def what_if(
         agreed[names.index(PRICE_GAP)] = 0.0
         agreed[names.index(ASKED)] = features[ASKED] * math.exp(-gap)
         ideas.append(Idea(AGREE_ON_PRICE, "Agree on a price at the value.", agreed))
+    return ideas
+
+
+def drawn_by_lot(features: Mapping[str, Any], row: FloatArray, matrix: LeadMatrix) -> list[Idea]:
+    """Return what could be done that leads have drawn lots for."""
+    ideas = []
+    for lottery in LOTTERIES:
+        column = FACT_PREFIX + lottery.fact
+        if features.get(column) != lottery.drew or column not in matrix.rates:
+            continue
+        if features["history_age_days"] > lottery.until_days:
+            continue
+        other = row.copy()
+        other[matrix.names.index(column)] = matrix.rates[column].log_ratio.get(lottery.better, 0.0)
+        ideas.append(Idea(lottery.name, lottery.text, other, RANDOMISED))
     return ideas
 
 

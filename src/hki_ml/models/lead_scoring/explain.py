@@ -7,15 +7,15 @@ curve, is asked under every coalition of factors, so the sums hold whatever the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hki_ml.learning.contributions import coalitions, shapley
-from hki_ml.learning.lead_features import factor_of
+from hki_ml.learning.lead_features import FACT_PREFIX, factor_of
 from hki_ml.learning.tree_reasons import coalition_sums, groups_of
 from hki_ml.models.lead_scoring.answer import Driver
 from hki_ml.models.lead_scoring.features import RATE
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from hki_ml.models.lead_scoring.predict import Scorer
 
 FloatArray = NDArray[np.float64]
+
+SPOKEN_FACTORS, SPOKEN_FEATURES = 4, 3  # what a person takes in at a glance
+SMALLEST_EFFECT = 0.01  # log-odds: less is not worth a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +73,37 @@ class Explainer:
         has_rate = members[:, factors.index(rate)] if follows_rate and rate in factors else None
         return cls(factors, group, typical, weights, has_rate)
 
-    def explain(self, scorer: Scorer, row: FloatArray) -> Reasons:
-        """Return why this row of the matrix has its log-odds."""
+    def explain(self, scorer: Scorer, row: FloatArray, features: Mapping[str, Any]) -> Reasons:
+        """Return why this row of the matrix has its log-odds, in the words of its features."""
         values, reference = self.values(scorer, row)
         order = np.argsort(-np.abs(values), kind="stable")
         total = float(np.abs(values).sum())
         shares = np.abs(values) / total if total > 0 else np.full(len(values), 1 / len(values))
-        drivers = tuple(_driver(self.factors[i], float(values[i])) for i in order)
+        behind = self._behind(scorer, row, order[:SPOKEN_FACTORS])
+        drivers = tuple(
+            _driver(self.factors[i], float(values[i]), spoken(behind.get(int(i), ()), features))
+            for i in order
+        )
         return Reasons(drivers, {self.factors[i]: float(shares[i]) for i in order}, reference)
+
+    def _behind(
+        self, scorer: Scorer, row: FloatArray, factors: NDArray[np.int64]
+    ) -> dict[int, tuple[str, ...]]:
+        """Return the features of each factor that move the log-odds most when they are typical instead."""
+        same = (row == self.typical) | (np.isnan(row) & np.isnan(self.typical))
+        columns = np.flatnonzero(np.isin(self.group, factors) & ~same)
+        if not len(columns):
+            return {}
+        changed = np.tile(row, (len(columns) + 1, 1))
+        changed[np.arange(len(columns)), columns] = self.typical[columns]
+        margin = scorer.margin(changed)
+        effect = np.abs(margin[-1] - margin[:-1])
+        found: dict[int, tuple[str, ...]] = {}
+        for factor in factors:
+            mine = np.flatnonzero((self.group[columns] == factor) & (effect > SMALLEST_EFFECT))
+            best = mine[np.argsort(-effect[mine], kind="stable")][:SPOKEN_FEATURES]
+            found[int(factor)] = tuple(scorer.matrix.names[columns[at]] for at in best)
+        return found
 
     def values(self, scorer: Scorer, row: FloatArray) -> tuple[FloatArray, float]:
         """Return each factor's log-odds, shape ``(factors,)``, and the typical lead's log-odds."""
@@ -88,8 +114,29 @@ class Explainer:
         return self.weights @ worth, float(worth[0])
 
 
-def _driver(factor: str, log_odds: float) -> Driver:
-    way = "raises" if log_odds >= 0 else "lowers"
+def spoken(names: Sequence[str], features: Mapping[str, Any]) -> str:
+    """Return what features say, as a person reads it.
+
+    Examples
+    --------
+    >>> spoken(["fact_condition", "lead_recency"], {"fact_condition": "fair", "lead_recency": 3.04})
+    'condition fair, lead recency 3'
+    """
+    return ", ".join(f"{_plain(name)} {_said(features.get(name))}" for name in names)
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix(FACT_PREFIX).replace("_", " ")
+
+
+def _said(value: Any) -> str:
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return "unknown"
+    return value.replace("_", " ") if isinstance(value, str) else f"{value:,.4g}"
+
+
+def _driver(factor: str, log_odds: float, behind: str) -> Driver:
+    way = "multiplies" if log_odds >= 0 else "divides"
     times = math.exp(abs(log_odds))
-    text = f"{factor.replace('_', ' ')} {way} the odds {times:.2f} times against a typical lead"
+    text = f"{behind or 'as a typical lead, or nearly'}: {way} the odds by {times:.2f}"
     return Driver(factor, log_odds, POINTS_PER_LOG_ODDS * log_odds, text)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hki_ml.learning.lead_features import feature_frame, feature_row
 from hki_ml.learning.lead_matrix import LeadMatrix
 from hki_ml.learning.packed_trees import PackedTrees
-from hki_ml.models.lead_scoring.actions import what_if
+from hki_ml.models.lead_scoring.actions import drawn_by_lot, what_if
 from hki_ml.models.lead_scoring.answer import LeadScore
 from hki_ml.models.lead_scoring.boosters import Recipe
 from hki_ml.models.lead_scoring.calibration import Curve, Doubt
@@ -143,10 +143,11 @@ class LeadScorer:
         features = feature_row(state, as_of_us)
         row = prepared(scorer.matrix.row(features), scorer.matrix.names)
         ideas = what_if(state, features, row[0], names=scorer.matrix.names, as_of_us=as_of_us)
+        ideas += drawn_by_lot(features, row[0], scorer.matrix)
         rows = np.vstack([row, *(idea.row for idea in ideas)]) if ideas else row
         margins = scorer.margin(rows)
         margin = float(margins[0])
-        reasons = self._explainer.explain(scorer, row[0])
+        reasons = self._explainer.explain(scorer, row[0], features)
         probability = 1 / (1 + math.exp(-margin))
         known = [features.get(name) for name in scorer.expected]
         completeness = sum(map(_is_known, known)) / len(known) if known else 1.0

@@ -166,3 +166,13 @@ def test_both_libraries_are_tried_in_every_run(scorer):
 def test_too_few_closings_are_refused(leads):
     with pytest.raises(NotEnoughData, match=r"at least 30 closings"):
         train(leads.head(60), as_of=pd.Timestamp("2030-01-01", tz="UTC"))
+
+
+def test_reasons_speak_of_the_features_behind_them_as_a_person_would():
+    from hki_ml.models.lead_scoring.explain import spoken
+
+    said = spoken(
+        ["fact_reason_for_selling", "lead_recency", "property_value_estimate"],
+        {"fact_reason_for_selling": "job_move", "lead_recency": 3.04, "property_value_estimate": None},
+    )
+    assert said == "reason for selling job move, lead recency 3.04, property value estimate unknown"
