@@ -90,11 +90,9 @@ class LeadDesk:
         """Return what ``score-lead`` says to a question."""
         if question.state["lead_outcome"] is not None:
             return Spoken(lead_render.ended(question.state["lead_outcome"]), {}, "full")
-        score = await self._ask(SCORING, question)
-        time = await self._ask(TIME, replace(question, close_90=score["probability"]))
-        return Spoken(
-            lead_render.score(score, time), _versions(score=score, time=time), _level(score)
-        )
+        score, odds, time = await self._agreeing(question)
+        versions = _versions(score=score, conversion=odds, time=time)
+        return Spoken(lead_render.score(score, time), versions, _level(score))
 
     async def converted(self, question: LeadQuestion) -> Spoken:
         """Return what ``predict-conversion`` says to a question."""

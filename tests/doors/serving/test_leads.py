@@ -9,8 +9,10 @@ from itertools import pairwise
 
 import pytest
 from leads_home import NOW, at_home
+from test_openapi import OF_HOMES, ROUTES
 
 from hki_ml.serving import lead_shapes
+from hki_ml.serving.openapi import document
 
 ML = "/api/v1/ml"
 EXAMPLE = {
@@ -257,6 +259,18 @@ def test_predictions_are_made_again_to_the_byte_over_several_versions(
             assert made.changed_features == (), prediction
             assert made.said == made.says, prediction
     assert len(ids) >= 24
+
+
+@pytest.mark.parametrize(("path", "method"), [r for r in ROUTES if r not in OF_HOMES])
+def test_every_documented_route_of_leads_answers_as_documented(leads, best, path, method):
+    operation = document()["paths"][path][method]
+    prediction = ask(leads, "score-lead", leadId=best[0])["predictionId"]
+    path = path.replace("{leadId}", best[0]).replace("{predictionId}", prediction)
+    body = event("lead.visited", best[0]) if path.endswith("/events") else {"leadId": best[0]}
+    response = leads.request(method, path, json=body if method == "post" else None)
+    assert response.status_code == 200, response.text
+    kinds = list(operation["responses"]["200"]["content"])
+    assert response.headers["content-type"].split(";")[0] in kinds
 
 
 def test_the_list_and_the_card_work_with_the_keyboard_in_a_browser(leads, leads_application):

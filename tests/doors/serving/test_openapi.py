@@ -10,10 +10,13 @@ from kc_client import HOME, VALUE
 from hki_ml.serving.openapi import document
 
 ROUTES = [(path, method) for path, methods in document()["paths"].items() for method in methods]
+# These ask of leads, which the stores of King County do not have: tried in test_leads.
+OF_LEADS = re.compile(r"lead|conversion|time-to-close|events|predictions|track-record")
+OF_HOMES = [route for route in ROUTES if not OF_LEADS.search(route[0])]
 FILLED = {"{id}": HOME, "{name}": "valuation"}
 
 
-@pytest.mark.parametrize(("path", "method"), ROUTES)
+@pytest.mark.parametrize(("path", "method"), OF_HOMES)
 def test_every_documented_route_answers_as_documented(client, path, method):
     operation = document()["paths"][path][method]
     for hole, value in FILLED.items():

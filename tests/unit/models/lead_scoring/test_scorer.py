@@ -173,6 +173,10 @@ def test_reasons_speak_of_the_features_behind_them_as_a_person_would():
 
     said = spoken(
         ["fact_reason_for_selling", "lead_recency", "property_value_estimate"],
-        {"fact_reason_for_selling": "job_move", "lead_recency": 3.04, "property_value_estimate": None},
+        {
+            "fact_reason_for_selling": "job_move",
+            "lead_recency": 3.04,
+            "property_value_estimate": None,
+        },
     )
     assert said == "reason for selling job move, lead recency 3.04, property value estimate unknown"
