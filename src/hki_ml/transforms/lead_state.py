@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -23,6 +24,7 @@ from hki_ml.transforms.source_quality import HORIZON_DAYS, CloseRates, source_qu
 IntArray = NDArray[np.int64]
 
 COLUMNS = ("event_type", "entity_id", "occurred_at", "received_at")
+_TYPES: tuple[type[Any], ...] = (np.int32, np.int8, np.int64, np.int64)
 MOST_ACTIVITIES = 200  # of one lead, the latest: bounds a row that a robot could fill
 MARKET_TTL_DAYS = 62  # as the view ``market_trend`` has it: two missed months are too old
 
@@ -50,17 +52,18 @@ class Activity:
     def of(cls, batches: Iterable[pa.RecordBatch], lead_ids: pa.Array) -> Activity:
         """Return the activities among batches of events (at least ``COLUMNS``) of known leads."""
         parts = [_compact(batch, lead_ids) for batch in batches]
-        empty = (np.empty(0, np.int64),) * 4
-        lead, kind, occurred, received = (
-            np.concatenate(column) for column in zip(*(parts or [empty]), strict=True)
-        )
+        # A column at a time, and the parts let go: ten million activities are a quarter of a gigabyte.
+        columns = [
+            np.concatenate([np.empty(0, kind), *(p.pop(0) for p in parts)]) for kind in _TYPES
+        ]
+        lead, kind, occurred, received = columns
         # By kind where all else is equal: what is stored in another order is the same.
         order = np.lexsort((kind, occurred, received, lead))
         start = np.searchsorted(lead[order], np.arange(len(lead_ids) + 1))
-        return cls(start, kind[order].astype(np.int8), occurred[order], received[order])
+        return cls(start, kind[order], occurred[order], received[order])
 
 
-def _compact(batch: pa.RecordBatch, lead_ids: pa.Array) -> tuple[IntArray, ...]:
+def _compact(batch: pa.RecordBatch, lead_ids: pa.Array) -> list[NDArray[Any]]:
     kind = pc.index_in(batch.column("event_type"), value_set=pa.array(KINDS))
     batch = pa.RecordBatch.from_arrays(
         [kind, *(batch.column(name) for name in COLUMNS[1:])], names=list(COLUMNS)
@@ -69,7 +72,10 @@ def _compact(batch: pa.RecordBatch, lead_ids: pa.Array) -> tuple[IntArray, ...]:
     batch, lead = batch.filter(pc.is_valid(lead)), lead.drop_null()
     times = [pc.cast(batch.column(name), pa.int64()) for name in COLUMNS[2:]]
     columns = (lead, batch.column("event_type"), *times)
-    return tuple(column.to_numpy(zero_copy_only=False).astype(np.int64) for column in columns)
+    return [
+        column.to_numpy(zero_copy_only=False).astype(kind)
+        for column, kind in zip(columns, _TYPES, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
