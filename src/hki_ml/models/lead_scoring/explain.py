@@ -132,7 +132,9 @@ def _plain(name: str) -> str:
 def _said(value: Any) -> str:
     if value is None or value != value:  # noqa: PLR0124 - NaN
         return "unknown"
-    return value.replace("_", " ") if isinstance(value, str) else f"{value:,.4g}"
+    if isinstance(value, str):
+        return value.replace("_", " ")
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def _driver(factor: str, log_odds: float, behind: str) -> Driver:
