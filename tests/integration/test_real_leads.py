@@ -1,4 +1,4 @@
-"""Real funnels through our own mappings: every row is accounted for, and what teaches could have been known."""
+"""Real funnels through our mappings: every row is accounted for, and nothing protected is learned from."""
 
 from __future__ import annotations
 
