@@ -238,7 +238,7 @@ def check_column(key: str, column: Column) -> None:
     given = [name for name in ("column", "columns", "sum", "constant") if _is_given(column, name)]
     if len(given) != 1:
         raise MappingError(
-            f"{key}: expected one of column, columns, sum, constant; got {', '.join(given) or 'none'}"
+            f"{key}: expected exactly one of column, columns, sum, constant; got {given or 'none'}"
         )
     if column.unit != units.YEARS_BEFORE_EVENT:
         try:
