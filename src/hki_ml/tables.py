@@ -159,6 +159,13 @@ LEAD_STATE = pa.schema(
         ("neighborhood_appreciation_rate", pa.float64()),
         ("market_price_per_sqft_usd", pa.float64()),
         ("market_sales_count_90d", pa.float64()),
+        ("market_leads_count_1h", pa.float64()),
+        ("market_leads_count_1d", pa.float64()),
+        ("history_home_gap_days", pa.float64()),
+        ("history_home_closed_share", pa.float64()),
+        ("history_home_last_closed", pa.float64()),
+        ("history_home_last_days", pa.float64()),
+        ("history_home_facts_json", pa.string()),
     ]
 )
 """What was known of each lead at a moment: what stands still, and the moments that clocks run from.

@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
 
 FACT_PREFIX = "fact_"
+HOME_PREFIX = "history_home_"
+RATIO_PREFIX = HOME_PREFIX + "ratio_"
 LANDMARK_DAYS: tuple[int, ...] = (0, 1, 3, 7, 14, 30)
 """Days after its arrival at which a lead is scored to learn from."""
 
@@ -34,23 +36,29 @@ KEPT_NUMBERS: tuple[str, ...] = (
     "neighborhood_appreciation_rate",
     "market_price_per_sqft_usd",
     "market_sales_count_90d",
+    "market_leads_count_1h",
+    "market_leads_count_1d",
+    "history_home_gap_days",
+    "history_home_closed_share",
+    "history_home_last_closed",
+    "history_home_last_days",
 )
 """Numbers of the state that are features as they stand."""
 
+CALENDAR: tuple[str, ...] = ("time_month", "time_weekday", "time_hour")
 CATEGORIES: tuple[str, ...] = ("lead_source", "lead_area")
 NUMBERS: tuple[str, ...] = (
     *CLOCK_FEATURES,
     *KEPT_NUMBERS,
     "property_price_gap",
-    "time_month",
-    "time_weekday",
-    "time_hour",
+    *CALENDAR,
 )
 
 STATE_COLUMNS: tuple[str, ...] = (
     "lead_created_at_us",
     "lead_moments_json",
     "lead_facts_json",
+    "history_home_facts_json",
     *CATEGORIES,
     *KEPT_NUMBERS,
 )
@@ -61,7 +69,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "engagement_level": ("engagement_", "lead_engagement_", "history_contacts_"),
     "market_conditions": ("neighborhood_", "market_", "lead_area", "lead_close_rate"),
     "lead_source": ("lead_source",),
-    "lead_history": ("history_stage",),
+    "lead_history": ("history_stage", HOME_PREFIX),
     "time_decay": ("lead_recency", "recency_", "history_age_", "time_"),
     "lead_facts": (FACT_PREFIX,),
 }
@@ -109,15 +117,22 @@ def features(state: Mapping[str, Sequence[Any] | NDArray[Any]], as_of_us: FloatA
     found |= _calendar(created_us)
     for name in CATEGORIES:
         found[name] = _text(state[name])
-    return found | _facts(state["lead_facts_json"])
+    facts = _facts(state["lead_facts_json"])
+    return found | facts | _against_last(facts, _facts(state["history_home_facts_json"]))
 
 
 def feature_frame(states: pd.DataFrame) -> pd.DataFrame:
-    """Return the features of leads at their ``event_timestamp``, under the same index."""
+    """Return the features of leads at their ``event_timestamp``, under the same index.
+
+    A column that is not there is unknown: states were stored before it was thought of.
+    """
     import pandas as pd
 
     as_of = states["event_timestamp"].astype("datetime64[us, UTC]").astype("int64").to_numpy()
-    columns = {name: states[name].to_numpy() for name in STATE_COLUMNS}
+    unknown = np.full(len(states), None)
+    columns = {
+        name: states[name].to_numpy() if name in states else unknown for name in STATE_COLUMNS
+    }
     return pd.DataFrame(features(columns, as_of.astype(np.float64)), index=states.index)
 
 
@@ -144,6 +159,19 @@ def _text(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
     out = np.empty(len(kept), object)
     out[:] = kept
     return out
+
+
+def _against_last(facts: Columns, earlier: Columns) -> Columns:
+    """Return the log of each fact above zero over what it was for the home's last lead."""
+    found: Columns = {}
+    for name, now in facts.items():
+        last = earlier.get(name)
+        if last is None or not now.dtype == last.dtype == np.float64:
+            continue
+        both = (now > 0) & (last > 0)
+        ratio = np.divide(now, last, out=np.ones(len(now)), where=both)
+        found[RATIO_PREFIX + name.removeprefix(FACT_PREFIX)] = np.where(both, np.log(ratio), np.nan)
+    return found
 
 
 def _facts(stored: Sequence[Any] | NDArray[Any]) -> Columns:

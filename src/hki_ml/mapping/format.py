@@ -24,11 +24,12 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Column(Closed, frozen=True):
-    """Where one field comes from: one column, several joined or a weighted sum of several."""
+    """Where one field comes from: one column, several joined or a weighted sum, ``over`` another."""
 
     column: str | None = None
     columns: tuple[str, ...] = ()
     sum: dict[str, float] = {}
+    over: str | None = None
     constant: str | float | bool | None = None
     kind: Literal["number", "category"] | None = None
     unit: str | float | None = None
@@ -41,7 +42,7 @@ class Column(Closed, frozen=True):
     @property
     def sources(self) -> tuple[str, ...]:
         """The columns of the file that it reads."""
-        return ((self.column,) if self.column else ()) + self.columns + tuple(self.sum)
+        return tuple(n for n in (self.column, *self.columns, *self.sum, self.over) if n)
 
 
 class Layout(Closed, frozen=True):
@@ -237,8 +238,7 @@ def check_column(key: str, column: Column) -> None:
     given = [name for name in ("column", "columns", "sum", "constant") if _is_given(column, name)]
     if len(given) != 1:
         raise MappingError(
-            f"{key}: expected exactly one of column, columns, sum, constant; "
-            f"got {', '.join(given) or 'none'}"
+            f"{key}: expected exactly one of column, columns, sum, constant; got {given or 'none'}"
         )
     if column.unit != units.YEARS_BEFORE_EVENT:
         try:

@@ -79,6 +79,7 @@ def apply_leads(
     kept = numbered
     for condition in mapping.filters:
         kept = kept.filter(passes(kept, condition))
+    kept = _since(kept, mapping)
     kind = _event_types(kept, mapping)
     kept, kind = kept.filter(kind.is_not_null()), kind.filter(kind.is_not_null())
     fields = pl.DataFrame([s.rename(name) for name, s in _fields(kept, mapping, kind).items()])
@@ -92,6 +93,16 @@ def apply_leads(
     )
     refused = judged.filter(pl.col("reason").is_not_null()).select(ROW_NUMBER, "reason", "detail")
     return Mapped(events, refused, rows.height, rows.height - kept.height)
+
+
+def _since(rows: pl.DataFrame, mapping: LeadMapping) -> pl.DataFrame:
+    """Return the rows whose leads came late enough; undated ones stay, to be refused with their reason."""
+    created = mapping.created
+    if created is None or created.since is None:
+        return rows
+    _, moment = _moment(rows, created, mapping.time_zone)
+    day = moment.dt.convert_time_zone(mapping.time_zone).dt.date()
+    return rows.filter((day >= created.since).fill_null(value=True))
 
 
 def _event_types(rows: pl.DataFrame, mapping: LeadMapping) -> pl.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -40,9 +41,13 @@ class LeadIds(Closed, frozen=True):
 
 
 class Moment(Dates, frozen=True):
-    """When it was: as in ``[date]``, or the column whose order stands for time."""
+    """When it was: as in ``[date]``, or the column whose order stands for time.
+
+    Leads that came before ``since`` (a day of the mapping's zone) are left out.
+    """
 
     order: str | None = None
+    since: date | None = None
 
 
 class End(Closed, frozen=True):
@@ -72,13 +77,18 @@ class Activity(Closed, frozen=True):
 
 
 class LeadMapping(Closed, frozen=True, kw_only=True):
-    """One mapping of leads, checked in itself; it meets its file in ``apply_leads``."""
+    """One mapping of leads, checked in itself; it meets its file in ``apply_leads``.
+
+    ``followed_until`` is the day until which every end would stand in the file, where that is later than
+    its last event.
+    """
 
     source: str
     event: Literal["lead", "lead.log"]
     time_zone: str = "UTC"
     description: str = ""
     horizon_days: Annotated[float, msgspec.Meta(ge=0, le=3650)] = 90.0
+    followed_until: date | None = None
     file: Layout = Layout()
     id: LeadIds
     created: Moment | None = None
@@ -166,6 +176,14 @@ def _check(mapping: LeadMapping) -> None:
         raise MappingError("expected [activity] in a mapping of lead.log, and only there")
     if mapping.is_log and not mapping.has_dates:
         raise MappingError("a lead.log needs [created] with the column of each event's moment")
+    if (
+        mapping.created is not None
+        and mapping.created.since
+        and (mapping.is_log or not mapping.has_dates)
+    ):
+        raise MappingError(
+            "created.since: expected a row a lead with dates; filter the file instead"
+        )
     for said, event in (mapping.activity.events if mapping.activity else {}).items():
         if event not in EVENTS:
             raise MappingError(
@@ -193,6 +211,8 @@ def _check_facts(mapping: LeadMapping) -> None:
                     f"expected snake_case of at most 56 signs in [{table}], got {name!r}"
                 )
             check_column(f"{table}.{name}", column)
+            if column.over and (column.kind == "category" or not (column.column or column.sum)):
+                raise MappingError(f"{table}.{name}.over: expected a number to divide")
     for name, column in mapping.facts.items():
         for spoken in (name, *column.sources):
             reason = why_protected(spoken)

@@ -44,8 +44,15 @@ def present(frame: pl.DataFrame, column: Column) -> pl.Series:
     """Return where the file says anything at all for this field."""
     if column.constant is not None:
         return pl.repeat(value=True, n=frame.height, dtype=pl.Boolean, eager=True)
-    given = [_said(frame, name, column.missing) for name in column.sources]
-    return reduce(pl.Series.__or__, given)
+    given = [_said(frame, name, column.missing) for name in column.sources if name != column.over]
+    said = reduce(pl.Series.__or__, given)
+    return said if column.over is None else said & _below(frame, column).is_not_null()
+
+
+def _below(frame: pl.DataFrame, column: Column) -> pl.Series:
+    """Return what a number is divided by; null where it is not above zero."""
+    below = _one_number(frame, str(column.over), Column(column=column.over))
+    return below.set(~(below > 0).fill_null(value=False), None)
 
 
 def _said(frame: pl.DataFrame, name: str, missing: Sequence[str | float]) -> pl.Series:
@@ -90,6 +97,7 @@ def number(frame: pl.DataFrame, column: Column) -> pl.Series:
     else:
         total = _one_number(frame, column.sources[0], column)
     kept = total.set(~present(frame, column), None)
+    kept = kept if column.over is None else kept / _below(frame, column)
     if column.unit == units.YEARS_BEFORE_EVENT:
         return kept
     return kept * units.factor(column.unit)

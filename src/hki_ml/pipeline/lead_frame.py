@@ -71,6 +71,8 @@ def frame_of(events: pa.Table, mapping: LeadMapping, *, days: tuple[int, ...]) -
     if not known.num_rows:
         raise NotEnoughData("expected leads, found no lead.created among the file's rows")
     until = pd.Timestamp(max(m for m in events["received_at"].to_pylist()))
+    if mapping.followed_until is not None:
+        until = max(until, pd.Timestamp(mapping.followed_until, tz="UTC"))
     rows = landmarks(known, known_until=until, days=days)
     asked = pa.Table.from_pandas(rows[["lead_id", "event_timestamp"]], preserve_index=False)
     activity = Activity.of(events.to_batches(), known["lead_id"].combine_chunks())

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from hki_ml.learning.lead_clock import KINDS
 from hki_ml.tables import LEAD_STATE, MARKET_TREND, PROPERTY_FACTS, PROPERTY_VALUE, TIME
+from hki_ml.transforms.home_history import home_history
 from hki_ml.transforms.source_quality import HORIZON_DAYS, CloseRates, source_quality
 
 IntArray = NDArray[np.int64]
 
 COLUMNS = ("event_type", "entity_id", "occurred_at", "received_at")
 _TYPES: tuple[type[Any], ...] = (np.int32, np.int8, np.int64, np.int64)
+HOUR_US = 3_600 * 1_000_000
 MOST_ACTIVITIES = 200  # of one lead, the latest: bounds a row that a robot could fill
 MARKET_TTL_DAYS = 62  # as the view ``market_trend`` has it: two missed months are too old
 
@@ -137,8 +139,18 @@ def lead_state(
         "lead_source_quality_n": quality.n,
         "lead_close_rate": pa.array(quality.overall, from_pandas=True),
         "lead_close_rate_n": quality.overall_n,
+        "market_leads_count_1h": _came_before(first_known, HOUR_US)[lead],
+        "market_leads_count_1d": _came_before(first_known, 24 * HOUR_US)[lead],
+        **home_history(leads, lead, asked),
     }
     return _beside(pa.table(state), around or Surroundings())
+
+
+def _came_before(known_us: IntArray, span_us: int) -> NDArray[np.float64]:
+    """Return how many leads were known within a span strictly before each was: who waits with it."""
+    in_order = np.sort(known_us)
+    until = np.searchsorted(in_order, known_us)
+    return (until - np.searchsorted(in_order, known_us - span_us)).astype(np.float64)
 
 
 def _moments_json(activity: Activity, lead: IntArray, asked: IntArray) -> list[str | None]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -158,3 +158,34 @@ def test_without_dates_the_order_is_drawn_and_told(tmp_path: Path):
     assert one.rows["lead_id"].to_list() == again.rows["lead_id"].to_list()
     assert one.rows["lead_id"].to_list() != other.rows["lead_id"].to_list()
     assert closing_within(one.rows, 0).closed.sum() == 20
+
+
+def test_leads_that_came_before_the_records_begin_are_left_out_in_the_mapping_s_zone():
+    kept = mapping(created={"column": "came", "since": date(2018, 1, 3)})
+    mapped = apply_leads(ROWS.head(2), kept, as_of=NOW)
+    assert mapped.accepted["lead_id"].to_list() == ["b"]
+    assert mapped.filtered == 1
+
+
+def test_a_number_over_another_is_unknown_where_that_is_not_above_zero():
+    rows = ROWS.head(2).with_columns(size=pl.Series(["3", "3"]), room=pl.Series(["2", "0"]))
+    share = {"share": {"column": "size", "over": "room", "kind": "number"}}
+    mapped = apply_leads(rows, mapping(facts=share), as_of=NOW)
+    assert mapped.refused.is_empty()
+    created = mapped.accepted.filter(event_type="lead.created")
+    assert created["fact_share"].to_list() == [1.5, None]
+
+
+def test_a_category_over_a_column_is_refused():
+    with pytest.raises(MappingError, match="over"):
+        mapping(facts={"share": {"column": "size", "over": "room", "kind": "category"}})
+
+
+def test_what_is_followed_longer_than_its_last_event_has_had_its_horizon(tmp_path: Path):
+    file = tmp_path / "leads.csv"
+    ROWS.head(2).write_csv(file)
+    plain = lead_frame(file, mapping(horizon_days=90), as_of=NOW).rows
+    longer = mapping(horizon_days=90, followed_until=date(2018, 12, 31))
+    followed = lead_frame(file, longer, as_of=NOW).rows
+    assert not closing_within(plain, 90).matured.any()
+    assert closing_within(followed, 90).matured.all()

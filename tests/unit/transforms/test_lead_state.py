@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -28,9 +29,75 @@ happenings = st.lists(
 
 def created() -> list[dict]:
     return [
-        event("lead.created", lead, day, says={"leadSource": source})
-        for lead, day, source in (("a", 0, "web"), ("b", 3, "web"), ("c", 40, "fair"))
-    ]
+        event("lead.created", lead, day, says={"leadSource": source, "propertyId": home})
+        for lead, day, source, home in (
+            ("a", 0, "web", "home 1"), ("b", 3, "web", "home 2"), ("c", 40, "fair", "home 1"),
+        )
+    ]  # fmt: skip
+
+
+def home_lead(lead: str, day: float, *, late: float = 0.0, **facts: float) -> dict:
+    says = {"leadSource": "web", "propertyId": "home 1", "facts": facts}
+    return event("lead.created", lead, day, says=says, late=late)
+
+
+def of_home(state: dict) -> dict:
+    """Return what a state says of its home's earlier leads, without the prefix."""
+    prefix = "history_home_"
+    return {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+
+
+def test_a_home_remembers_its_earlier_leads_and_how_the_last_of_them_ended():
+    events = [
+        home_lead("first", 0), event("lead.closed", "first", 10),
+        home_lead("second", 100, debt=50.0), event("lead.lost", "second", 130),
+        home_lead("third", 400, debt=200.0),
+    ]  # fmt: skip
+    found = of_home(state_at(events, [("third", 400)])[0])
+    facts = json.loads(found.pop("facts_json"))
+    assert facts == {"debt": 50.0}
+    assert found == {
+        "gap_days": 300, "closed_share": 0.5, "last_closed": 0, "last_days": 30,
+    }  # fmt: skip
+
+
+def test_an_end_of_the_same_home_counts_only_after_it_was_known():
+    events = [
+        home_lead("first", 0), event("lead.closed", "first", 10, late=50), home_lead("second", 20),
+    ]  # fmt: skip
+    before, at, after = (of_home(state_at(events, [("second", day)])[0]) for day in (59, 60, 61))
+    assert before == at
+    assert (before["gap_days"], before["closed_share"], before["last_closed"]) == (20, None, None)
+    assert (after["closed_share"], after["last_closed"], after["last_days"]) == (1, 1, 10)
+
+
+def test_a_lead_is_no_history_of_its_own_and_later_leads_are_none_either():
+    events = [home_lead("first", 0), event("lead.closed", "first", 10), home_lead("second", 20)]
+    found = of_home(state_at(events, [("first", 300)])[0])
+    assert set(found.values()) == {None}
+
+
+def test_without_a_home_nothing_is_known_of_its_history():
+    events = [event("lead.created", "a", 0), event("lead.created", "b", 9)]
+    assert set(of_home(state_at(events, [("b", 9)])[0]).values()) == {None}
+
+
+def test_a_fact_is_held_against_that_of_the_home_s_last_lead():
+    events = [home_lead("first", 0, debt=50.0), home_lead("second", 300, debt=200.0, rooms=3.0)]
+    first, second = state_at(events, [("first", 0), ("second", 300)])
+    moment = START.timestamp() * 1e6
+    row = feature_row(second, moment)
+    assert row["history_home_ratio_debt"] == pytest.approx(np.log(4))
+    assert "history_home_ratio_rooms" not in row
+    assert "history_home_ratio_debt" not in feature_row(first, moment)
+
+
+def test_leads_that_came_in_the_hour_and_the_day_before_are_counted():
+    events = [event("lead.created", name, day) for name, day in (
+        ("old", 0), ("morning", 1.5), ("just", 2 - HOUR / 2), ("now", 2), ("at once", 2),
+    )]  # fmt: skip
+    (state,) = state_at(events, [("now", 2)])
+    assert (state["market_leads_count_1h"], state["market_leads_count_1d"]) == (1, 2)
 
 
 @settings(max_examples=60, deadline=None)

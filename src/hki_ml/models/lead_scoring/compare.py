@@ -23,6 +23,7 @@ FIRST_DEPTH, OTHER_DEPTHS = 2, (1, 4)
 DEEPEST = 7  # tried where 4 was better than 2
 ROUNDS = 400
 MOST_ROWS = 40_000  # a comparison needs no more; leads are drawn whole
+ALL_ROWS = 400_000  # what is kept is tried again on so many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +102,8 @@ def compare(course: Course, *, seed: int, threads: int) -> tuple[Tried, list[Tri
     Both libraries are always tried; with and without following the rate, and without the columns
     that tell the time if there are any. Of recipes whose loss is within one standard error of the
     best the one that treats protected groups most alike is kept, where groups are known; else the best.
+    What was chosen on a draw is tried once more on all rows: more rows bear more trees, and a curve
+    learned from what weaker trees said would make the final ones' odds too timid.
     """
     tried: list[Tried] = []
 
@@ -129,7 +132,10 @@ def compare(course: Course, *, seed: int, threads: int) -> tuple[Tried, list[Tri
         leader = min(tried, key=lambda t: t.loss).recipe
         gone = [tuple(dict.fromkeys([*leader.without, *course.told[:k]])) for k in (1, 2, 3)]
         run([replace(leader, without=names, rounds=ROUNDS) for names in dict.fromkeys(gone)])
-    return keep(tried), tried
+    kept = keep(tried)
+    if int((course.lesson.weight > 0).sum()) > MOST_ROWS:
+        kept = try_recipe(course, kept.recipe, seed=seed, threads=threads, most_rows=ALL_ROWS)
+    return kept, tried
 
 
 def keep(tried: list[Tried]) -> Tried:
@@ -139,12 +145,17 @@ def keep(tried: list[Tried]) -> Tried:
     return min(equals, key=lambda t: (round(t.discrimination, 6), t.loss))
 
 
-def try_recipe(course: Course, recipe: Recipe, *, seed: int, threads: int) -> Tried:
+def try_recipe(
+    course: Course, recipe: Recipe, *, seed: int, threads: int, most_rows: int = MOST_ROWS
+) -> Tried:
     """Grow a recipe on the leads before each stretch and judge it there; keep the best number of trees."""
     recipe = replace(recipe, rounds=ROUNDS)
     lesson = course.lesson_of(recipe)
     grown = []
-    for before, judged in folds(course.lead, lesson.weight > 0, course.matured, seed=seed):
+    usable = lesson.weight > 0
+    for before, judged in folds(
+        course.lead, usable, course.matured, most_rows=most_rows, seed=seed
+    ):
         found = grow(
             recipe, lesson.take(before), course.directions,
             judge=lesson.take(judged), seed=seed, threads=threads,
@@ -162,11 +173,16 @@ def try_recipe(course: Course, recipe: Recipe, *, seed: int, threads: int) -> Tr
 
 
 def folds(
-    lead: IntArray, usable: NDArray[np.bool_], judgeable: NDArray[np.bool_], *, seed: int
+    lead: IntArray,
+    usable: NDArray[np.bool_],
+    judgeable: NDArray[np.bool_],
+    *,
+    most_rows: int,
+    seed: int,
 ) -> list[tuple[IntArray, IntArray]]:
     """Return rows of the leads before, and of the leads in, each stretch; of very many leads a draw."""
     leads = np.unique(lead[usable])
-    share = min(1.0, MOST_ROWS / max(int(usable.sum()), 1))
+    share = min(1.0, most_rows / max(int(usable.sum()), 1))
     if share < 1:
         drawn = np.random.default_rng(seed).random(len(leads)) < share
         usable = usable & np.isin(lead, leads[drawn])

@@ -16,6 +16,7 @@ from hki_ml.learning.lead_features import feature_frame
 from hki_ml.learning.lead_labels import hide_later, horizon_of
 from hki_ml.learning.lead_matrix import LeadMatrix, fit_matrix
 from hki_ml.learning.leaks import Evidence, leaks, self_labels
+from hki_ml.learning.learnable import seen_too_seldom
 from hki_ml.learning.manifest import fingerprint
 from hki_ml.models.lead_scoring.boosters import Lesson, grow
 from hki_ml.models.lead_scoring.calibration import (
@@ -40,7 +41,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 FEWEST_CLOSINGS = 30
-TWO_YEARS = pd.Timedelta(days=730)
 CLOCK = 0.4  # distance (Kolmogorov-Smirnov) of a column's earlier and later half: it tells the time
 NEARLY_ALL = 0.9  # a lead without what nine in ten have is incomplete
 USUAL = 0.5  # of a typical lead a fact is known if at least half of all leads have it
@@ -166,8 +166,7 @@ def _course(lessons: Lessons) -> tuple[Course, float]:
 
 def _unseen(rows: pd.DataFrame) -> list[str]:
     """Return what trees may not split on: the rate, which tells the time, and seasons seen once."""
-    span = rows["created_at"].max() - rows["created_at"].min()
-    return [RATE] if span >= TWO_YEARS else [RATE, "time_month"]
+    return [RATE, *seen_too_seldom(rows)]
 
 
 def _usual(table: FloatArray, names: tuple[str, ...], found: Labels) -> float:

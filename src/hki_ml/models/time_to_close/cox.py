@@ -66,7 +66,7 @@ class Cox:
     covariance
         Of the coefficients, shape ``(causes, segments, covariates, covariates)``.
     reach_days
-        How long leads were followed; later the hazard goes on as in the last half.
+        How long leads were followed; later the hazard falls as 1 over the days.
     """
 
     grid: FloatArray
@@ -191,13 +191,18 @@ def _grid(ends: Ends, breaks: Sequence[float], reach: float) -> FloatArray:
 
 
 def _go_on(baseline: FloatArray, grid: FloatArray, reach: float) -> None:
-    """Let the hazard beyond what was followed be the mean of the last half."""
+    """Let the hazard beyond what was followed fall from the mean of its last half as 1 over the days.
+
+    Who has waited long is ever less likely to end on a given day: going on as before would have half of
+    the leads of a file that was followed for two months close within the year.
+    """
     width = np.diff(np.concatenate([[0.0], grid]))
     beyond = grid > reach + 1e-9
     half = (grid > reach / 2) & ~beyond
     if beyond.any() and half.any():
         rate = baseline[:, :, half].sum(axis=2) / width[half].sum()
-        baseline[:, :, beyond] = rate[:, :, None] * width[beyond]
+        middle = grid[beyond] - width[beyond] / 2
+        baseline[:, :, beyond] = rate[:, :, None] * width[beyond] * (0.75 * reach / middle)
 
 
 def _fit_one(

@@ -22,6 +22,7 @@ from hki_ml.models.time_to_close.design import Design
 from hki_ml.models.time_to_close.explain import Typical
 from hki_ml.models.time_to_close.features import STAGE, Lens
 from hki_ml.models.time_to_close.labels import judged_days, residual
+from hki_ml.models.time_to_close.level import levelled
 from hki_ml.models.time_to_close.predict import TimeToClose
 from hki_ml.models.time_to_close.proportionality import schoenfeld
 
@@ -71,19 +72,23 @@ def train(
         If fewer than 30 rows close.
     """
     known = hide_later(rows[rows["event_timestamp"] < as_of], as_of)
-    matrix, table = fit_matrix(learnable(known), known, horizon_days=horizon_of(known))
+    features = learnable(known)
+    matrix, table = fit_matrix(features, known, horizon_days=horizon_of(known))
     stage = np.nan_to_num(table[:, matrix.names.index(STAGE)]).astype(np.int64)
     sample = Sample(known, table, residual(known), stage)
     tried: list[dict[str, object]] = []
     if terms is None:
         terms, tried = choose(sample, matrix.names, seed=seed)
-    taught = sample.take(_drawn(len(known), MOST_ROWS, seed))
+    drawn = _drawn(len(known), MOST_ROWS, seed)
+    taught = sample.take(drawn)
     merged = _merged(taught, terms)
     design = Design.learn(matrix.names, taught.table, without=TRENDS)
     stratum = merged[taught.stage]
     per_lead = len(stratum) / taught.rows["lead_id"].nunique()
     covariates = design.of(taught.table)
     cox = fit_cox(covariates, taught.ends, stratum, terms, rows_per_lead=per_lead)
+    served = design.of(matrix.table(features.iloc[drawn]))
+    cox = levelled(cox, served, stratum, taught.ends)
     note = {
         "seed": seed, "as_of": as_of.isoformat(), **_counts(sample), "rows_fitted": len(stratum),
         "penalizer": terms.penalizer, "breaks_days": list(terms.breaks),
