@@ -26,7 +26,7 @@ function reasons(score) {
 
 function actions(score) {
   if (!score.actions.length) return null;
-  return section("What to do", make("table", { class: "acts-table" }, heads("Action", "What it would mean", "Score", "Odds of closing", "Evidence"),
+  return section("What to do", make("table", { class: "acts-table" }, heads("Action", "What it would mean", "Score", "Chance of closing", "Evidence"),
     make("tbody", {}, ...score.actions.map((act) => make("tr", {}, make("th", { scope: "row" }, words(act.action.replace(/-/g, "_"))), cell(act.text),
       cell(signedPoints(act.scoreChange), { class: tone(act.scoreChange) }), cell(`${signedPoints(act.probabilityChange * 100)} %-points`), cell(act.kind))))),
     make("p", { class: "hint" }, "Correlational: leads on which it was done closed more often. Whether doing it helps is another question."));
