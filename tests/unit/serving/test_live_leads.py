@@ -141,7 +141,7 @@ def test_what_is_remembered_is_bounded_even_if_nothing_is_ever_materialized():
 class Away:
     """A feature store that does not answer."""
 
-    def online(self, _service, ids):
+    def online(self, _service, _ids):
         raise Unavailable("away")
 
 
