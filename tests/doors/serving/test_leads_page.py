@@ -137,6 +137,8 @@ def test_it_fits_the_screen_and_a_picture_is_taken(page, pictures, name, width, 
     page.look(width=width, height=900, dark=dark)
     page.ask("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert page.ask("document.documentElement.scrollWidth <= innerWidth")
+    if width > 1_000:  # where there is room no column is out of sight
+        assert page.ask("[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.parentNode.textContent.slice(0, 30))") == []
     page.picture(pictures / f"leads-{name}.png")
     assert (pictures / f"leads-{name}.png").stat().st_size > 20_000
 
