@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,8 @@ from hki_ml.events import MAX_EVENT_BYTES, SCHEMA_VERSION, AnyEvent, decode
 from hki_ml.identity import event_id
 
 DEFAULT_SOURCE = "api"
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def new_event(
@@ -39,6 +42,8 @@ def new_event(
     kind, entity, source = (
         told.get("eventType"), told.get("entityId"), told.get("source", DEFAULT_SOURCE),
     )  # fmt: skip
+    if isinstance(entity, str) and CONTROL.search(entity):
+        raise EventRejected("invalid_value", "expected entityId without control characters")
     properties = told.get("properties", {})
     content = msgspec.json.encode(properties, order="deterministic").decode()
     if len(content) > MAX_EVENT_BYTES:
@@ -77,5 +82,9 @@ def _moment(told: object, received_at: datetime, latest: datetime) -> datetime:
     if moment > latest:
         raise EventRejected(
             "occurred_in_future", f"expected occurredAt at or before {latest}, got {moment}"
+        )
+    if moment < EARLIEST:
+        raise EventRejected(
+            "invalid_value", f"expected occurredAt at or after {EARLIEST}, got {moment}"
         )
     return min(moment, received_at) if latest > received_at else moment

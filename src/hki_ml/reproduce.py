@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 
 from hki_ml.errors import BadInput, NotFound
-from hki_ml.events import PredictionMade, decode
+from hki_ml.events import PredictionMade
 from hki_ml.pipeline.ingest import ingest
 from hki_ml.pipeline.tabulate import surroundings
 from hki_ml.serving import lead_model
@@ -28,6 +28,7 @@ from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.replies import Reply
 from hki_ml.tables import LEAD_STATE
 from hki_ml.tables import TIME as MOMENT
+from hki_ml.transforms.events import event_of
 from hki_ml.transforms.lead_state import Activity, lead_state
 from hki_ml.transforms.live_lead import after
 from hki_ml.wiring import Backend
@@ -128,7 +129,7 @@ class Reproducer:
 
     def _run(self, until: datetime) -> tuple[dict[str, int], pa.Table]:
         if until not in self._known:
-            rows = self._backend.lake.read("state_runs").to_pylist()
+            rows = self._backend.lake.read("state_runs").sort_by("version").to_pylist()
             versions = {row["table"]: row["version"] for row in rows if row["until"] == until}
             if not versions:
                 raise NotFound(f"expected the run that made features until {until}, got none")
@@ -170,21 +171,6 @@ class Reproducer:
                 module = import_module(f"hki_ml.models.{room}.predict")
                 self._models[key] = module.load(folder, version)
         return self._models[key]
-
-
-def event_of(row: Mapping[str, Any]) -> Any:
-    """Return the event that a row of the lake's events holds."""
-    envelope_ = {
-        "eventType": row["event_type"],
-        "eventId": row["event_id"],
-        "entityId": row["entity_id"],
-        "occurredAt": row["occurred_at"],
-        "receivedAt": row["received_at"],
-        "source": row["source"],
-        "schemaVersion": row["schema_version"],
-        "properties": orjson.Fragment(row["properties_json"]),
-    }
-    return decode(orjson.dumps(envelope_))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hki_ml.pipeline.appraise import appraise
+from hki_ml.pipeline.ingest import ingest
 from hki_ml.pipeline.tabulate import (
     tabulate_lead_state,
     tabulate_leads,
@@ -31,10 +32,12 @@ class Materialized:
 
 
 def materialize(backend: Backend, *, until: datetime) -> Materialized:
-    """Bring the feature tables and the online store up to ``until``.
+    """Bring the lake, the feature tables and the online store up to ``until``.
 
     A second time with nothing new in the lake writes nothing.
     """
+    # What the bus has goes first: a service that answers from it lets go of what this has seen.
+    ingest(backend.bus, backend.lake, ingested_at=until)
     until = until.replace(microsecond=0)  # as precise as the online stores keep it
     facts = tabulate_property_facts(backend.lake)
     sales = backend.lake.read("sales")

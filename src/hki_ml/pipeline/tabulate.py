@@ -90,7 +90,9 @@ def tabulate_lead_state(lake: Lake, *, until: datetime) -> int:
     rows = state_of(lake, known, state_moments(known, until), versions=versions)
     lake.replace("lead_state", rows)
     run = [{"until": until, "table": t, "version": v} for t, v in versions.items()]
-    lake.append("state_runs", pa.Table.from_pylist(run, tables.STATE_RUNS))
+    known_runs = lake.read("state_runs").to_pylist()
+    if any(row not in known_runs for row in run):  # the same once more is no other run
+        lake.append("state_runs", pa.Table.from_pylist(run, tables.STATE_RUNS))
     return int(rows.num_rows)
 
 

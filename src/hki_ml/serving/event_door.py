@@ -151,7 +151,9 @@ def _read(sent: Any, now: datetime) -> AnyEvent | EventRejected:
 
 
 def _judge(event: AnyEvent | EventRejected, strangers: set[str]) -> AnyEvent | EventRejected:
-    if isinstance(event, EventRejected) or event.entity_id not in strangers:
+    if isinstance(event, EventRejected) or not event.TYPE.startswith("lead."):
+        return event
+    if event.entity_id not in strangers:
         return event
     return EventRejected(
         "unknown_lead", "expected a lead that a lead.created came before, or comes with it"

@@ -13,13 +13,17 @@ import numpy as np
 import pandas as pd
 
 from hki_ml.errors import Unavailable
-from hki_ml.learning.lead_clock import STAGES, Moments, at_moment
+from hki_ml.learning.lead_clock import CLOCK_FEATURES, STAGES, Moments, at_moment
 from hki_ml.ports import Lake
 from hki_ml.serving.asked import iso
+from hki_ml.serving.entities import Entity
 from hki_ml.serving.exchange import Request, Response, success
+from hki_ml.serving.live_leads import LiveLeads
+from hki_ml.serving.naming import plain
 from hki_ml.serving.problem import invalid
 
 TABLE = "lead_state"
+KEYS = ("lead_id", "event_timestamp", "created")
 FRESH_SECONDS = 60.0  # recency moves the scores by the day, not by the minute
 BASE_ODDS = 1 / 9  # the odds of 50 points, as the lead scoring room has them
 FILTERS = ("query", "source", "stage", "area", "minScore", "maxScore", "limit", "offset")
@@ -59,12 +63,17 @@ class LeadBoard:
 
     Parameters
     ----------
+    live
+        What happened to leads since the lake's state of them was made.
     scorer
         The model that serves, ``None`` while there is none.
     """
 
-    def __init__(self, lake: Callable[[], Lake], scorer: Callable[[], Scorer | None]) -> None:
+    def __init__(
+        self, lake: Callable[[], Lake], live: LiveLeads, scorer: Callable[[], Scorer | None]
+    ) -> None:
         self._lake = lake
+        self._live = live
         self._scorer = scorer
         self._board: Board | None = None
         self._table = -1
@@ -78,7 +87,10 @@ class LeadBoard:
         Unavailable
             If no model serves or the lake does not answer.
         """
-        with self._lock:
+        if not self._lock.acquire(blocking=self._board is None):
+            assert self._board is not None  # noqa: S101 - else it would have waited
+            return self._board  # another makes the next one; nobody waits for it
+        try:
             scorer = self._scorer()
             if scorer is None:
                 raise Unavailable("no lead_scoring model is loaded yet")
@@ -90,14 +102,18 @@ class LeadBoard:
                 or version != self._table
                 or (now - known.scored_at).total_seconds() > FRESH_SECONDS
             ):
-                self._board, self._table = _scored(self._lake(), scorer, now), version
+                made = _scored(self._lake(), self._live, scorer, now)
+                self._board, self._table = made, version
             assert self._board is not None  # noqa: S101 - it was just made
             return self._board
+        finally:
+            self._lock.release()
 
 
-def _scored(lake: Lake, scorer: Scorer, now: datetime) -> Board:
+def _scored(lake: Lake, live: LiveLeads, scorer: Scorer, now: datetime) -> Board:
     states: pd.DataFrame = lake.read(TABLE).to_pandas()
     states = states[states["event_timestamp"] == states["event_timestamp"].max()]
+    states = _up_to_now(states, live, now)
     states = states[states["lead_outcome"].isna()].assign(event_timestamp=pd.Timestamp(now))
     states = states.reset_index(drop=True)
     if not len(states):
@@ -117,12 +133,37 @@ def _scored(lake: Lake, scorer: Scorer, now: datetime) -> Board:
     return Board(rows.iloc[order].reset_index(drop=True), scorer.version, now)
 
 
+def _up_to_now(states: pd.DataFrame, live: LiveLeads, now: datetime) -> pd.DataFrame:
+    """Return the states with what was accepted since they were made, and leads that came since."""
+    changed = live.changed()
+    is_changed = states["lead_id"].isin(changed)
+    stored = {row["lead_id"]: row for row in states[is_changed].to_dict("records")}
+    rows = []
+    for lead_id in changed:
+        row = stored.get(lead_id)
+        entity = None if row is None else _entity(row, now)
+        lead = live.lead(lead_id, entity)
+        if lead is not None:
+            rows.append({**lead.state, "lead_id": lead_id})
+    if not rows:
+        return states
+    moved = pd.DataFrame(rows).reindex(columns=states.columns)
+    moved["event_timestamp"] = moved["created"] = pd.Timestamp(now)
+    whole: pd.DataFrame = pd.concat(
+        [states[~is_changed], moved.astype(states.dtypes.to_dict())], ignore_index=True
+    )
+    return whole
+
+
+def _entity(row: Mapping[Any, Any], now: datetime) -> Entity:
+    facts = {name: plain(value) for name, value in row.items() if name not in KEYS}
+    return Entity(facts, row["event_timestamp"].to_pydatetime(), now)
+
+
 def _progress(states: pd.DataFrame, now: datetime) -> tuple[list[str], Any]:
     created = states["lead_created_at_us"].to_numpy(np.float64) / 1e6
     as_of = np.full(len(states), now.timestamp())
     derived = at_moment(Moments.parse(states["lead_moments_json"]), created, as_of)
-    from hki_ml.learning.lead_clock import CLOCK_FEATURES
-
     stage = derived[:, CLOCK_FEATURES.index("history_stage")].astype(int)
     age = derived[:, CLOCK_FEATURES.index("history_age_days")]
     return [STAGES[each] for each in stage], age
@@ -156,15 +197,9 @@ def _filters(query_string: str) -> dict[str, Any]:
     if unknown:
         raise invalid(f"/{unknown[0][:60]}", f"unknown parameter; expected {', '.join(FILTERS)}")
     found: dict[str, Any] = {name: values[-1][:200] for name, values in asked.items()}
-    bounds = {
-        "minScore": (0, 100, 0),
-        "maxScore": (0, 100, 100),
-        "limit": (1, 500, 50),
-        "offset": (0, 10**9, 0),
-    }
-    for name, (low, high, default) in bounds.items():
+    for name, (low, high, default) in BOUNDS.items():
         text = found.get(name, str(default))
-        if not (text.isascii() and text.isdigit() and low <= int(text[:12]) <= high):
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
             raise invalid(f"/{name}", f"expected a whole number from {low} to {high}")
         found[name] = int(text)
     return found
@@ -176,9 +211,7 @@ def _chosen(rows: pd.DataFrame, asked: Mapping[str, Any]) -> pd.DataFrame:
         if name in asked:
             kept &= rows[column] == asked[name]
     if "query" in asked:
-        texts = [
-            rows[name].astype("string") for name in ("lead_id", "lead_property_id", "lead_area")
-        ]
+        texts = [rows[name].astype("string") for name in SEARCHED]
         holds = [
             text.str.contains(asked["query"], case=False, regex=False).fillna(value=False)
             for text in texts

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hki_ml.events import AnyEvent
 from hki_ml.learning.lead_clock import KINDS
@@ -21,7 +22,7 @@ from hki_ml.serving.asked import iso
 from hki_ml.serving.lead_board import BASE_ODDS, Scorer
 from hki_ml.tables import LEAD_STATE, MARKET_TREND, PROPERTY_FACTS, PROPERTY_VALUE, TIME
 from hki_ml.transforms.lead_state import Activity, Surroundings, lead_state
-from hki_ml.transforms.live_lead import after
+from hki_ml.transforms.live_lead import after, in_order
 
 TOLD = ("lead.created", *KINDS, "lead.closed", "lead.lost")
 MOST_POINTS = 80  # the latest; a page shows no more
@@ -36,7 +37,7 @@ class History:
     ----------
     points
         Each with ``at``, ``event``, ``score`` (points, not clipped) and its change since the one before:
-        ``timeDecay`` plus ``features`` is the difference, to the last bit of a float.
+        ``timeDecay`` plus ``features`` is the difference, but for the last bits of a float.
     answered
         What earlier answers said, by which version, and what the present version says of that moment:
         the difference is the change of the model.
@@ -62,6 +63,8 @@ class LeadHistory:
             return History([], [])
         rows = lake.read("events", where=("entity_id", lead_id))
         happened = [row for row in rows.to_pylist() if row["event_type"] in TOLD]
+        if not pc.is_in(pa.scalar(lead_id), self._table(lake)["lead_id"]).as_py():
+            happened = []  # not in the table of leads yet: what was accepted here tells its history
         stored = {row["event_id"] for row in happened}
         fresh = [event for event in live if str(event.event_id) not in stored]
         moments = sorted({row["received_at"] for row in happened})[-MOST_POINTS:]
@@ -71,7 +74,7 @@ class LeadHistory:
             (moment, [name for at, name in names if at == moment], state)
             for moment, state in zip(moments, states, strict=True)
         ]
-        for event in sorted(fresh, key=lambda each: each.received_at):
+        for event in in_order(fresh):
             last = after(steps[-1][2] if steps else None, event)
             if last is not None:
                 steps.append((event.received_at, [event.TYPE], last))
@@ -103,8 +106,6 @@ class LeadHistory:
 
 
 def _around(lake: Lake, known: pa.Table, lead_id: str) -> Surroundings:
-    import pyarrow.compute as pc
-
     mine = known.filter(pc.equal(known["lead_id"], lead_id))
     home = mine["property_id"][0].as_py() if mine.num_rows else None
     if home is None:

@@ -123,15 +123,18 @@ class LeadDesk:
         ProblemError
             404 if nobody ever created it.
         Unavailable
-            If the store does not answer and nothing is remembered of the lead.
+            If the store does not answer and the lead was neither read nor created here lately.
         """
         at_hand, stored = self.leads.stored.remembered(lead_id, now)
         if not at_hand:
             try:
                 stored = await asyncio.to_thread(self.leads.stored.read, lead_id, now)
             except Unavailable:
-                if not self.leads.knows(lead_id):
+                # What was accepted here is all that is at hand, and may be all there is of the lead.
+                lead = self.leads.lead(lead_id, None)
+                if lead is None:
                     raise
+                return replace(lead, is_stale=True)
         lead = self.leads.lead(lead_id, stored)
         if lead is None:
             raise ProblemError(Problem("not-found", "no lead of that id is known"))

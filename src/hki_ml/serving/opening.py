@@ -15,6 +15,7 @@ from hki_ml.serving.entities import OnlineEntities
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.gateway import Gateway, Observe
 from hki_ml.serving.homes import HomeFacts, HomeIndex
+from hki_ml.serving.lately import recall
 from hki_ml.serving.lead_board import LeadBoard, Scorer
 from hki_ml.serving.lead_history import LeadHistory
 from hki_ml.serving.lead_ids import LeadIds
@@ -112,7 +113,7 @@ def open_gateway(
         desk,
         Leads(
             desk,
-            LeadBoard(lake, rooms.scorer),
+            LeadBoard(lake, leads, rooms.scorer),
             LeadHistory(lake, rooms.scorer),
             TrackRecord(lake),
             rooms.scorer,
@@ -134,7 +135,14 @@ def _publish(way_in: WayIn, events: list[AnyEvent]) -> None:
 
 
 def warm(gateway: Gateway) -> None:
-    """Reach the stores and make the pages once, so that no caller waits for it; silence is no failure."""
+    """Reach the stores and make the pages once, so that no caller waits for it; silence is no failure.
+
+    Events that were accepted before the start, and that no state of leads holds yet, count again.
+    """
+    with contextlib.suppress(HkiError, OSError):
+        gateway.predictions.catch_up()
+    with contextlib.suppress(HkiError, OSError):
+        recall(gateway.predictions.lake(), gateway.desk.leads)
     valuation_page()
     leads_page()
     docs_page(document())

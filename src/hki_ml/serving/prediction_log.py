@@ -94,16 +94,25 @@ class PredictionLog:
         return self._recent.get(prediction_id)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            pairs = [(entity, raw) for entity, raw, _ in group]
-            try:
-                await loop.run_in_executor(self._thread, self._publish, pairs)
-            except Exception as error:  # noqa: BLE001 - whoever waits hears of it
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                pairs = [(entity, raw) for entity, raw, _ in group]
+                failure: Exception | None = None
+                try:
+                    await loop.run_in_executor(self._thread, self._publish, pairs)
+                except Exception as error:  # noqa: BLE001 - whoever waits hears of it
+                    failure = error
                 for _, _, future in group:
-                    future.set_exception(error)
-            else:
-                for _, _, future in group:
-                    if not future.done():
-                        future.set_result(None)
-        self._is_writing = False
+                    _settle(future, failure)
+        finally:
+            self._is_writing = False
+
+
+def _settle(future: asyncio.Future[None], failure: Exception | None) -> None:
+    if future.done():  # who asked has gone; the others wait on
+        return
+    if failure is None:
+        future.set_result(None)
+    else:
+        future.set_exception(failure)

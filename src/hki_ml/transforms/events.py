@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
+import orjson
 import pyarrow as pa
 
 from hki_ml.errors import EventRejected
-from hki_ml.events import SCHEMA_VERSION, decode, encode
+from hki_ml.events import SCHEMA_VERSION, AnyEvent, decode, encode
 from hki_ml.identity import uuid_texts
 from hki_ml.tables import EVENTS, TIME
 
@@ -88,3 +90,18 @@ def _rows(opened: list[_Envelope], ingested_at: datetime) -> pa.Table:
         ],
         schema=EVENTS,
     )
+
+
+def event_of(row: Mapping[str, Any]) -> AnyEvent:
+    """Return the event that a row of the lake's events holds."""
+    envelope = {
+        "eventType": row["event_type"],
+        "eventId": row["event_id"],
+        "entityId": row["entity_id"],
+        "occurredAt": row["occurred_at"],
+        "receivedAt": row["received_at"],
+        "source": row["source"],
+        "schemaVersion": row["schema_version"],
+        "properties": orjson.Fragment(row["properties_json"]),
+    }
+    return decode(orjson.dumps(envelope))

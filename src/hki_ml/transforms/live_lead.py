@@ -6,15 +6,16 @@ What stands behind the activity (source quality, home, market) stays as it was l
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from hki_ml.events import Event, LeadCreated
 from hki_ml.learning.lead_clock import KINDS
 from hki_ml.tables import LEAD_STATE
 from hki_ml.transforms.lead_state import MOST_ACTIVITIES
 
+E = TypeVar("E", bound=Event)
 ENDS = {"lead.closed": "closed", "lead.lost": "lost"}
 
 
@@ -39,6 +40,32 @@ def after(state: Mapping[str, Any] | None, event: Event) -> dict[str, Any] | Non
         kind, at = KINDS.index(event.TYPE), seconds(event.occurred_at)
         later["lead_moments_json"] = _with(later["lead_moments_json"], kind, at)
     return later
+
+
+def in_order(events: Iterable[E]) -> list[E]:
+    """Return events of a lead in the order in which they count: what first came of each kind first.
+
+    A creation goes ahead of all: what came with it belongs to the lead, whenever it occurred.
+    """
+    return sorted(
+        events,
+        key=lambda event: (
+            not isinstance(event, LeadCreated),
+            event.received_at,
+            event.occurred_at,
+            event.event_id,
+        ),
+    )
+
+
+def latest(events: Sequence[E]) -> list[E]:
+    """Return events without the activities that are too old to be kept, in the same order."""
+    active = [event for event in events if event.TYPE in KINDS]
+    if len(active) <= MOST_ACTIVITIES:
+        return list(events)
+    active.sort(key=lambda event: (event.occurred_at, KINDS.index(event.TYPE)))
+    dropped = {event.event_id for event in active[:-MOST_ACTIVITIES]}
+    return [event for event in events if event.event_id not in dropped]
 
 
 def holds(state: Mapping[str, Any], event: Event) -> bool:

@@ -104,3 +104,12 @@ def leads_application(leads_home):
 def leads(leads_application):
     """The client of a service that knows simulated leads."""
     return leads_application.front
+
+
+@pytest.fixture(scope="session")
+def leads_server(leads_home):
+    """A server of its own over the same leads, its runners embedded."""
+    from leads_service import serving_leads
+
+    with serving_leads(leads_home) as url:
+        yield url

@@ -42,12 +42,17 @@ def environment(home: Path, port: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def serving(
-    home: Path, service: str = "HKI", *, ready: bool = True, **variables: str
+    home: Path,
+    service: str = "HKI",
+    *,
+    module: str = "kc_service",
+    ready: bool = True,
+    **variables: str,
 ) -> Iterator[str]:
     """Yield the base URL of a running server whose stores lie in ``home``."""
     port = free_port()
     log = home / f"serve-{port}.log"
-    command = [str(Path(sys.executable).parent / "bentoml"), "serve", f"kc_service:{service}"]
+    command = [str(Path(sys.executable).parent / "bentoml"), "serve", f"{module}:{service}"]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,

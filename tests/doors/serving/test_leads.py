@@ -271,9 +271,3 @@ def test_every_documented_route_of_leads_answers_as_documented(leads, best, path
     assert response.status_code == 200, response.text
     kinds = list(operation["responses"]["200"]["content"])
     assert response.headers["content-type"].split(";")[0] in kinds
-
-
-def test_the_list_and_the_card_work_with_the_keyboard_in_a_browser(leads, leads_application):
-    page = leads.get("/leads")
-    assert page.status_code == 200
-    assert "content-security-policy" in page.headers

@@ -13,6 +13,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.server]
 SHOWN = "!document.getElementById('result').hidden && !document.body.classList.contains('busy')"
 VALUE = "document.getElementById('value').textContent"
 
+WEAK = """(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgb = (c) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+  const behind = (e) => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] > 250) return c; } return [255, 255, 255]; };
+  return [...document.querySelectorAll('main *, header *')].filter((e) => !e.closest('svg') && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.checkVisibility())
+    .map((e) => { const a = light(rgb(getComputedStyle(e).color)), b = light(behind(e)); return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.tagName, e.className, e.textContent.slice(0, 30)]; })
+    .filter(([ratio]) => ratio < 4.5);
+})()"""
+
 
 @pytest.fixture
 def page(browser, server):
@@ -204,16 +214,7 @@ def test_it_fits_the_screen_and_a_picture_is_taken(page, pictures, name, width, 
 def test_every_text_has_the_contrast_that_wcag_aa_asks(page, dark):
     page.look(width=1280, height=900, dark=dark)
     value_home(page)
-    weak = page.ask("""(() => {
-      const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-      const rgb = (c) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
-      const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
-      const behind = (e) => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] > 250) return c; } return [255, 255, 255]; };
-      return [...document.querySelectorAll('main *, header *')].filter((e) => !e.closest('svg') && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.checkVisibility())
-        .map((e) => { const a = light(rgb(getComputedStyle(e).color)), b = light(behind(e)); return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.tagName, e.className, e.textContent.slice(0, 30)]; })
-        .filter(([ratio]) => ratio < 4.5);
-    })()""")
-    assert weak == []
+    assert page.ask(WEAK) == []
 
 
 def test_printed_it_is_the_valuation_without_the_controls(page, pictures):

@@ -61,6 +61,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !/INPUT|SELECT|TEXTAREA/.test(document.activeElement.tagName)) { event.preventDefault(); $("query").focus(); }
   if (event.key === "Escape" && document.activeElement === $("card")) document.querySelector("#list [aria-selected=true]")?.focus();
 });
-const wanted = decodeURIComponent(window.location.hash.slice(1));
+let wanted = "";
+try { wanted = decodeURIComponent(window.location.hash.slice(1)); } catch { /* no lead's link: the best opens */ }
 list(false).then(() => { const first = wanted || leads[0]?.leadId; if (first) open(first); });
 record();

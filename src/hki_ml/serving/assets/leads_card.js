@@ -18,17 +18,17 @@ function headline(id, score) {
 
 function reasons(score) {
   const most = Math.max(...score.drivers.map((driver) => Math.abs(driver.scorePoints)), 1);
-  return section("Why", make("table", { class: "drivers" }, make("caption", { class: "visually-hidden" }, "Points that each factor adds to a typical lead's score"),
+  return section("Why", make("div", { class: "scroll" }, make("table", { class: "drivers" }, make("caption", { class: "visually-hidden" }, "Points that each factor adds to a typical lead's score"),
     heads("Factor", "", "Points", "What it is"),
     make("tbody", {}, ...score.drivers.map((driver) => make("tr", {}, make("th", { scope: "row" }, words(driver.factor)),
-      make("td", { class: "bar" }, pointsBar(driver.scorePoints, most)), cell(signedPoints(driver.scorePoints), { class: tone(driver.scorePoints) }), cell(driver.text, { class: "facts-cell" }))))));
+      make("td", { class: "bar" }, pointsBar(driver.scorePoints, most)), cell(signedPoints(driver.scorePoints), { class: tone(driver.scorePoints) }), cell(driver.text, { class: "facts-cell" })))))));
 }
 
 function actions(score) {
   if (!score.actions.length) return null;
-  return section("What to do", make("table", { class: "acts-table" }, heads("Action", "What it would mean", "Score", "Odds of closing", "Evidence"),
+  return section("What to do", make("div", { class: "scroll" }, make("table", { class: "acts-table" }, heads("Action", "What it would mean", "Score", "Chance of closing", "Evidence"),
     make("tbody", {}, ...score.actions.map((act) => make("tr", {}, make("th", { scope: "row" }, words(act.action.replace(/-/g, "_"))), cell(act.text),
-      cell(signedPoints(act.scoreChange), { class: tone(act.scoreChange) }), cell(`${signedPoints(act.probabilityChange * 100)} %-points`), cell(act.kind))))),
+      cell(signedPoints(act.scoreChange), { class: tone(act.scoreChange) }), cell(`${signedPoints(act.probabilityChange * 100)} %-points`), cell(act.kind)))))),
     make("p", { class: "hint" }, "Correlational: leads on which it was done closed more often. Whether doing it helps is another question."));
 }
 
@@ -72,7 +72,7 @@ function worded(name, value) {
 }
 
 function recordTable(title, bands) {
-  const told = (band) => (band.n ? `${band.closedPercent.toFixed(1)} % [${band.low.toFixed(1)}, ${band.high.toFixed(1)}]` : "unknown");
+  const told = (band) => (band.n ? `${band.closedPercent.toFixed(1)} % [${Math.max(0, band.low).toFixed(1)}, ${band.high.toFixed(1)}]` : "unknown");
   return make("div", {}, make("h3", {}, title), make("table", {}, heads("Score", "Leads", "Closed in 90 days"),
     make("tbody", {}, ...bands.map((band) => make("tr", {}, make("th", { scope: "row" }, `${band.from}–${band.to}`), cell(numberFormat.format(band.n)), cell(told(band)))))));
 }

@@ -38,8 +38,10 @@ function choices(id, values) {
 }
 
 function rows() {
+  // Tab reaches one row: the open lead's, or the first where that one is filtered out.
+  const reached = leads.some((lead) => lead.leadId === selected) ? selected : leads[0]?.leadId;
   $("list").replaceChildren(...leads.map((lead, at) => make("tr",
-    { tabindex: lead.leadId === selected || (selected === null && at === 0) ? "0" : "-1", "aria-selected": String(lead.leadId === selected), "data-lead": lead.leadId,
+    { tabindex: lead.leadId === reached ? "0" : "-1", "aria-selected": String(lead.leadId === selected), "data-lead": lead.leadId,
       onclick: () => open(lead.leadId), onkeydown: (event) => move(event, at) },
     make("td", {}, make("span", { class: heat(lead.score) }, String(lead.score))), make("th", { scope: "row" }, lead.leadId),
     make("td", {}, lead.leadSource ? words(lead.leadSource) : "–"), make("td", {}, words(lead.stage)),
