@@ -68,24 +68,42 @@ def test_the_best_lead_is_open_and_arrows_and_enter_open_another(page):
 def test_the_list_and_the_card_have_the_figures_of_the_api(page, asked):
     lead = page.ask(TITLE)
     listed = asked("leads?limit=50")
-    shown = page.ask(f"{ROWS}.map((row) => [row.dataset.lead, Number(row.querySelector('.badge').textContent)])")
+    shown = page.ask(
+        f"{ROWS}.map((row) => [row.dataset.lead, Number(row.querySelector('.badge').textContent)])"
+    )
     assert shown == [[each["leadId"], each["score"]] for each in listed["leads"]]
     score = asked("score-lead", leadId=lead)
     odds = asked("predict-conversion", leadId=lead)
-    assert page.ask("document.querySelector('#card .value').firstChild.textContent") == str(score["score"])
-    marks = page.ask("Object.fromEntries([...document.querySelectorAll('#card .lead-head .marks div')].map((mark) => [mark.querySelector('dt').textContent, mark.querySelector('dd').textContent]))")
-    assert float(marks["Closes within 90 days"].rstrip(" %")) == pytest.approx(100 * score["predictedConversion"], abs=0.051)
+    assert page.ask("document.querySelector('#card .value').firstChild.textContent") == str(
+        score["score"]
+    )
+    marks = page.ask(
+        "Object.fromEntries([...document.querySelectorAll('#card .lead-head .marks div')].map((mark) => [mark.querySelector('dt').textContent, mark.querySelector('dd').textContent]))"
+    )
+    assert float(marks["Closes within 90 days"].rstrip(" %")) == pytest.approx(
+        100 * score["predictedConversion"], abs=0.051
+    )
     assert marks["If it closes, after about"] == f"{score['estimatedTimeToClose']} days"
-    points = page.ask("[...document.querySelectorAll('#card .drivers tbody tr')].map((row) => Number(row.children[2].textContent.replace('\\u2212', '-')))")
-    assert points == [pytest.approx(driver["scorePoints"], abs=0.051) for driver in score["drivers"]]
-    drawn = page.ask("[...document.querySelectorAll('#card .two svg')][0].getAttribute('aria-label')")
-    assert [part.split(" days")[0] for part in drawn.split(", ")] == [str(each["days"]) for each in odds["horizons"]]
+    points = page.ask(
+        "[...document.querySelectorAll('#card .drivers tbody tr')].map((row) => Number(row.children[2].textContent.replace('\\u2212', '-')))"
+    )
+    assert points == [
+        pytest.approx(driver["scorePoints"], abs=0.051) for driver in score["drivers"]
+    ]
+    drawn = page.ask(
+        "[...document.querySelectorAll('#card .two svg')][0].getAttribute('aria-label')"
+    )
+    assert [part.split(" days")[0] for part in drawn.split(", ")] == [
+        str(each["days"]) for each in odds["horizons"]
+    ]
 
 
 def test_filters_leave_what_they_say(page, asked):
     every = asked("leads?limit=500")["leads"]
     source = every[0]["leadSource"]
-    page.ask(f"(() => {{ const box = document.getElementById('source'); box.value = '{source}'; box.dispatchEvent(new Event('input', {{ bubbles: true }})); }})()")
+    page.ask(
+        f"(() => {{ const box = document.getElementById('source'); box.value = '{source}'; box.dispatchEvent(new Event('input', {{ bubbles: true }})); }})()"
+    )
     expected = [each["leadId"] for each in every if each["leadSource"] == source]
     page.wait(f"document.getElementById('count').textContent.startsWith('{len(expected)} open')")
     assert page.ask(f"{ROWS}.map((row) => row.dataset.lead)") == expected[:50]
@@ -122,7 +140,13 @@ def test_an_unknown_lead_is_told_and_nothing_of_it_becomes_markup(page, leads_se
 
 
 def test_a_service_that_does_not_answer_is_told(page):
-    page.send("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+    page.send(
+        "Network.emulateNetworkConditions",
+        offline=True,
+        latency=0,
+        downloadThroughput=0,
+        uploadThroughput=0,
+    )
     first_row(page)
     page.key("ArrowDown")
     page.key("Enter")
@@ -132,13 +156,21 @@ def test_a_service_that_does_not_answer_is_told(page):
     page.complaints.clear()
 
 
-@pytest.mark.parametrize(("name", "width", "dark"), [("light", 1280, False), ("dark", 1280, True), ("narrow", 360, False)])
+@pytest.mark.parametrize(
+    ("name", "width", "dark"),
+    [("light", 1280, False), ("dark", 1280, True), ("narrow", 360, False)],
+)
 def test_it_fits_the_screen_and_a_picture_is_taken(page, pictures, name, width, dark):
     page.look(width=width, height=900, dark=dark)
     page.ask("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert page.ask("document.documentElement.scrollWidth <= innerWidth")
     if width > 1_000:  # where there is room no column is out of sight
-        assert page.ask("[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.parentNode.textContent.slice(0, 30))") == []
+        assert (
+            page.ask(
+                "[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.parentNode.textContent.slice(0, 30))"
+            )
+            == []
+        )
     page.picture(pictures / f"leads-{name}.png")
     assert (pictures / f"leads-{name}.png").stat().st_size > 20_000
 
