@@ -154,11 +154,12 @@ def _created(rows: pl.DataFrame, mapping: LeadMapping) -> dict[str, pl.Series]:
     if created is not None and created.order is None:
         raw, moment = _moment(rows, created, mapping.time_zone)
         return {"raw_date": raw, "occurred_at": moment}
-    # Without dates a minute a row stands for time: in the order of a column, or of the file.
+    # Without dates rows stand minutes apart: in the order of a column, or of the file.
     name = ROW_NUMBER if created is None or created.order is None else created.order
+    apart = 1.0 if created is None else created.minutes_apart
     order = parse.number(rows, Column(column=name))
     start = pl.Series([ORDER_STARTS]).cast(pl.Datetime("us", "UTC"))
-    minutes = (order * 60_000_000).cast(pl.Int64).cast(pl.Duration("us"))
+    minutes = (order * apart * 60_000_000).cast(pl.Int64).cast(pl.Duration("us"))
     moments = start.new_from_index(0, rows.height) + minutes
     return {"raw_date": order.cast(pl.String), "occurred_at": moments}
 

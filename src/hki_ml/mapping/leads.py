@@ -44,9 +44,13 @@ class Moment(Dates, frozen=True):
     """When it was: as in ``[date]``, or the column whose order stands for time.
 
     Leads that came before ``since`` (a day of the mapping's zone) are left out.
+
+    ``minutes_apart`` is how far apart rows in order are taken to stand: what is known of how long the
+    file's time was belongs there, for seasons and memories hang on it.
     """
 
     order: str | None = None
+    minutes_apart: Annotated[float, msgspec.Meta(gt=0, le=525_600)] = 1.0
     since: date | None = None
 
 
