@@ -37,7 +37,9 @@ def test_a_lead_of_an_odd_id_is_taken_scored_and_looked_up_under_it(leads, lead)
     assert card.json()["data"]["history"]
 
 
-@pytest.mark.parametrize("lead", ["", "x" * 201, "é" * 1_000, "a\x00b", "\n", None, 7, [], {}, True])
+@pytest.mark.parametrize(
+    "lead", ["", "x" * 201, "é" * 1_000, "a\x00b", "\n", None, 7, [], {}, True]
+)
 def test_an_id_that_cannot_be_is_refused_by_every_route_alike(leads, lead):
     for route in POSTS[:3]:
         assert leads.post(route, json={"leadId": lead}).status_code == 422
@@ -46,10 +48,15 @@ def test_an_id_that_cannot_be_is_refused_by_every_route_alike(leads, lead):
 
 
 @pytest.mark.parametrize(
-    "item", ["%00", "%ff%fe", "%E0%A4%A", "%2F", "%2e%2e", "a%0d%0aset-cookie:x", "x" * 5_000, "%25"]
+    "item",
+    ["%00", "%ff%fe", "%E0%A4%A", "%2F", "%2e%2e", "a%0d%0aset-cookie:x", "x" * 5_000, "%25"],
 )
 def test_any_path_is_answered_without_a_fault_of_ours(leads, item):
-    for path in (f"{ML}/leads/{item}", f"{ML}/predictions/{item}", f"{ML}/predictions/{item}/explanation"):
+    for path in (
+        f"{ML}/leads/{item}",
+        f"{ML}/predictions/{item}",
+        f"{ML}/predictions/{item}/explanation",
+    ):
         response = leads.get(path)
         assert response.status_code in {200, 404}, response.text
         assert "set-cookie" not in response.headers
