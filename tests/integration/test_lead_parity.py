@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from hki_ml.arrival import new_event
+from hki_ml.events import AnyEvent, encode
 from hki_ml.learning.lead_features import feature_frame
 from hki_ml.learning.lead_labels import landmarks
+from hki_ml.pipeline.ingest import ingest
 from hki_ml.pipeline.materialize import materialize
 from hki_ml.pipeline.tabulate import STATE_TABLES, state_of
-from hki_ml.serving.live_leads import SERVICE, state_of as served_state
+from hki_ml.serving.entities import OnlineEntities
+from hki_ml.serving.lately import recall
+from hki_ml.serving.lead_board import LeadBoard
+from hki_ml.serving.live_leads import SERVICE, LiveLeads
+from hki_ml.serving.live_leads import state_of as served_state
 from hki_ml.settings import FeatureSettings, Settings
 from hki_ml.simulation.run import simulate
 from hki_ml.tables import LEAD_STATE
@@ -46,8 +54,6 @@ def test_training_frame_online_store_and_transform_give_the_same_values(backend:
     spine["event_timestamp"] = pd.to_datetime(spine["event_timestamp"], utc=True).astype(
         "datetime64[us, UTC]"
     )
-
-    import pyarrow as pa
 
     versions = {table: lake.version(table) for table in STATE_TABLES}
     asked = pa.Table.from_pandas(spine, preserve_index=False)
@@ -94,3 +100,70 @@ def same(here: object, there: object) -> bool:
         return value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA
 
     return (missing(here) and missing(there)) or here == there
+
+
+def accept(backend: Backend, kind: str, lead: str, at: datetime) -> AnyEvent:
+    """Make an event durable as the door of events does, no more."""
+    told = {"eventType": kind, "entityId": lead}
+    event = new_event(told, received_at=at)
+    backend.bus.publish([(lead, encode(event))])
+    return event
+
+
+def started(backend: Backend) -> LiveLeads:
+    """Return leads as a service has them that has just started."""
+    leads = LiveLeads(OnlineEntities(lambda: backend.features, SERVICE, served_state))
+    ingest(backend.bus, backend.lake, ingested_at=UNTIL)
+    recall(backend.lake, leads)
+    return leads
+
+
+def test_what_was_accepted_before_a_restart_still_counts_after_it(backend: Backend) -> None:
+    known = backend.lake.read("leads")["lead_id"].to_pylist()[-1]
+    soon = UNTIL + timedelta(minutes=5)
+    accept(backend, "lead.created", "came lately", soon)
+    reply = accept(backend, "lead.replied", known, soon)
+    leads = started(backend)
+    assert leads.lead("came lately", None) is not None
+    found = leads.lead(known, leads.stored.read(known, soon))
+    assert found is not None
+    assert found.live_events == (str(reply.event_id),)
+
+    materialize(backend, until=soon + timedelta(minutes=1))
+    leads = started(backend)
+    found = leads.lead(known, leads.stored.read(known, soon))
+    assert found is not None
+    assert found.live_events == ()  # the state holds it now
+
+
+def test_a_materialization_takes_along_what_only_the_bus_has(backend: Backend) -> None:
+    accept(backend, "lead.created", "on the bus alone", UNTIL)
+    materialize(backend, until=UNTIL + timedelta(hours=1))
+    (row,) = backend.features.online(SERVICE, ["on the bus alone"])
+    assert row.seen_at == UNTIL + timedelta(hours=1)
+
+
+class ByAge:
+    """A scorer that knows but one thing."""
+
+    version = "1"
+
+    def margin_of(self, states: pd.DataFrame) -> object:
+        assert str(states.dtypes["lead_created_at_us"]) == "int64"
+        return -(states["event_timestamp"].astype("int64") - states["lead_created_at_us"]) / 1e16
+
+
+def test_the_list_knows_leads_that_came_and_ended_since_the_materialization(
+    backend: Backend,
+) -> None:
+    soon = UNTIL + timedelta(minutes=5)
+    live = started(backend)
+    board = LeadBoard(lambda: backend.lake, live, ByAge)
+    listed = board.board(UNTIL).rows["lead_id"].to_list()
+    live.take(accept(backend, "lead.created", "came lately", soon))
+    live.take(accept(backend, "lead.lost", listed[0], soon))
+    live.take(accept(backend, "lead.appointment_set", listed[1], soon))
+    now = board.board(soon).rows.set_index("lead_id")
+    assert set(now.index) == {*listed[1:], "came lately"}
+    assert now.loc[listed[1], "stage"] in {"appointment", "offer", "contract"}
+    assert str(now.dtypes["lead_close_rate"]) == "float64"
