@@ -95,8 +95,8 @@ class ValuationRunner:
         return {"serving": describe(self.holder)}
 
     async def __is_ready__(self) -> bool:
-        """Tell whether a model is loaded."""
-        return self.holder.held is not None
+        """Tell whether a champion was looked for: where there is none yet, that is the answer."""
+        return self.holder.has_looked
 
     @bentoml.on_shutdown
     def close(self) -> None:

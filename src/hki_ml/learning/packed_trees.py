@@ -51,7 +51,7 @@ class PackedTrees:
         """Return the model's raw output a row, shape ``(n,)``."""
         rows = np.ascontiguousarray(table, dtype=np.float64)
         if self.is_single:
-            rows = rows.astype(np.float32).astype(np.float64)
+            rows = single(rows)
         return _walk(
             self.root, self.feature, self.threshold, self.left, self.right, self.missing_left, rows
         ) * self.scale  # fmt: skip
@@ -221,3 +221,17 @@ def _packed(nodes: _Nodes, roots: list[int], *, scale: float, is_single: bool) -
         np.array(nodes.left, np.int32), np.array(nodes.right, np.int32),
         np.array(nodes.missing_left, bool), scale, is_single,
     )  # fmt: skip
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def single(rows: FloatArray) -> FloatArray:
+    """Return numbers as a tree of single precision sees them; what it cannot hold is its largest.
+
+    Examples
+    --------
+    >>> single(np.array([1e300, 0.1])).tolist()
+    [3.4028234663852886e+38, 0.10000000149011612]
+    """
+    return np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32).astype(np.float64)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hki_ml.learning.compiled import compiled
-from hki_ml.learning.packed_trees import PackedTrees
+from hki_ml.learning.packed_trees import PackedTrees, single
 
 FloatArray = NDArray[np.float64]
 Int32Array = NDArray[np.int32]
@@ -40,8 +40,8 @@ def coalition_sums(
     """
     lead, reference = rows
     if trees.is_single:
-        lead = lead.astype(np.float32).astype(np.float64)
-        reference = reference.astype(np.float32).astype(np.float64)
+        lead = single(lead)
+        reference = single(reference)
     return _coalitions(
         trees.root, trees.feature, trees.threshold, trees.left, trees.right, trees.missing_left,
         group, int(group.max()) + 1, lead, reference,

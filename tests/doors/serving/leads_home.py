@@ -23,7 +23,7 @@ from tests.unit.simulation.town import town
 
 ENDS = datetime(2016, 6, 1, tzinfo=UTC)
 NOW = ENDS + timedelta(hours=6)
-LEADS = 3_000
+LEADS = 1_500
 ROOMS = ("lead_scoring", "conversion", "time_to_close")
 
 

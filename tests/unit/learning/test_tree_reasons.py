@@ -52,3 +52,12 @@ def test_packed_trees_say_what_the_library_says(grown):
 def test_too_many_groups_are_refused():
     with pytest.raises(ValueError, match="at most 12 groups, got 13"):
         groups_of([f"g{i}" for i in range(13)])
+
+
+def test_a_number_beyond_single_precision_counts_as_the_largest_and_nan_stays():
+    from hki_ml.learning.packed_trees import single
+
+    found = single(np.array([1e300, -1e300, 3e38, np.nan]))
+    assert np.isfinite(found[:3]).all()
+    assert np.isnan(found[3])
+    assert found[0] == -found[1] == np.finfo(np.float32).max
