@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, 123000, tzinfo=UTC)
 VALUE = "/api/v1/ml/value-property"
@@ -52,9 +54,17 @@ async def _pieces(content: Any) -> Any:
         yield piece
 
 
+def _free_metric_names() -> None:
+    """Let a second application of this process start: BentoML registers its metrics once each."""
+    for collector, names in list(REGISTRY._collector_to_names.items()):
+        if any(name.startswith("bentoml_service_") for name in names):
+            REGISTRY.unregister(collector)
+
+
 @contextlib.contextmanager
 def living(app: Any) -> Iterator[asyncio.AbstractEventLoop]:
     """Yield a running loop on which the application has started; end both afterwards."""
+    _free_metric_names()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -71,9 +81,14 @@ def living(app: Any) -> Iterator[asyncio.AbstractEventLoop]:
         await sent.put(f"lifespan.{what}")
         return await told.get()
 
-    asyncio.run_coroutine_threadsafe(
-        app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send), loop
-    )
+    async def live() -> None:
+        try:
+            await app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+        except BaseException:  # whoever waits for an answer must hear why none will come
+            await told.put(traceback.format_exc())
+            raise
+
+    asyncio.run_coroutine_threadsafe(live(), loop)
     try:
         started = asyncio.run_coroutine_threadsafe(tell("startup"), loop).result(60)
         assert started == "lifespan.startup.complete", started
