@@ -109,3 +109,7 @@ class ArtifactRefused(HkiError, ValueError):
 
 class Unavailable(HkiError, ConnectionError):
     """A store or a server does not answer."""
+
+
+class CardIncomplete(HkiError):
+    """A room's own text lacks a part that every model card has."""

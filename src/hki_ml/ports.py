@@ -194,3 +194,13 @@ class ModelRegistry(Protocol):
     def download(self, version: ModelVersion, into: Path) -> Path:
         """Return a folder with the version's files."""
         ...
+
+    def file(self, version: ModelVersion, name: str) -> bytes:
+        """Return one of the version's files.
+
+        Raises
+        ------
+        NotFound
+            If the version has no such file.
+        """
+        ...

@@ -60,6 +60,14 @@ def test_a_registered_version_keeps_its_figures_tags_and_files(
     assert (into / "part" / "trees.npz").read_bytes() == b"\x00\x01"
 
 
+def test_one_file_is_read_alone(registry, two_versions):
+    newest = registry.versions("valuation")[0]
+    assert registry.file(newest, "manifest.json") == b"{}"
+    assert registry.file(newest, "part/trees.npz") == b"\x00\x01"
+    with pytest.raises(NotFound, match=r"card\.md"):
+        registry.file(newest, "card.md")
+
+
 def test_an_alias_moves_and_only_one_version_bears_it(registry, two_versions):
     for made in two_versions:
         registry.point("valuation", "champion", made.version)

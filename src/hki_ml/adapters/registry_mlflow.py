@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -124,6 +125,33 @@ class MlflowRegistry:
                 artifact_uri=version.location, dst_path=str(into), tracking_uri=self._url
             )
         )
+
+    def file(self, version: ModelVersion, name: str) -> bytes:
+        """Return one of the version's files.
+
+        Raises
+        ------
+        NotFound
+            If the version has no such file.
+        """
+        missing = NotFound(f"expected {name} among the files of {version.model} {version.version}")
+        if version.location.startswith("file://"):
+            path = Path(urllib.parse.urlparse(version.location).path) / name
+            if not path.is_file():
+                raise missing
+            return path.read_bytes()
+        self._client()
+        import mlflow
+
+        address = f"{version.location}/{name}"
+        with tempfile.TemporaryDirectory() as into:
+            try:
+                found = mlflow.artifacts.download_artifacts(
+                    artifact_uri=address, dst_path=into, tracking_uri=self._url
+                )
+            except (mlflow.MlflowException, OSError) as error:
+                raise missing from error
+            return Path(found).read_bytes()
 
     def _client(self) -> Any:
         with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,28 @@ class Trial:
     judged: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a figure of a trial's report was asked to be: ``low`` to ``high``, and who asked.
+
+    ``path`` leads through the report to the figure.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    asked_by: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __str__(self) -> str:
+        """Return e.g. ``0.95 to 1.05`` or ``at least 0.85``."""
+        if math.isinf(self.high):
+            return f"at least {self.low:g}"
+        if math.isinf(self.low):
+            return f"at most {self.high:g}"
+        return f"{self.low:g} to {self.high:g}"
+
+
 class Report(Protocol):
     """What a backtest found: ``str`` prints it, ``as_json`` keeps it."""
 
@@ -52,6 +75,7 @@ class Model(Protocol):
     NAME: str
     SERVICE: str
     TABLES: tuple[str, ...]
+    TARGETS: tuple[Target, ...]
 
     def spine(self, tables: Mapping[str, pa.Table]) -> pd.DataFrame:
         """Return one row an example: entity key, ``event_timestamp`` and what the label is made of."""

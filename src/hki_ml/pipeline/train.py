@@ -15,7 +15,9 @@ import hki_ml
 from hki_ml.catalog import room
 from hki_ml.errors import NotEnoughData
 from hki_ml.models.model import Model, Trial
+from hki_ml.pipeline.card import CARD_FILE, card
 from hki_ml.ports import ModelVersion
+from hki_ml.tables import SCHEMAS
 from hki_ml.wiring import Backend
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ def train(backend: Backend, model: str, *, as_of: datetime, seed: int = 0) -> Tr
         folder = Path(made) / "model"
         rooms.save(fitted, folder, notes=notes)
         _write_trial(trial, folder)
+        sources = _sources(backend, rooms)
+        (folder / CARD_FILE).write_text(card(rooms, trial, notes, sources), encoding="utf-8")
         version = backend.registry.register(
             model,
             folder,
@@ -110,6 +114,17 @@ def _notes(trial: Trial, fingerprint: str, as_of: datetime, seed: int) -> dict[s
         "trial_until": trial.until.isoformat(),
         "seed": seed,
     }
+
+
+def _sources(backend: Backend, rooms: Model) -> list[str]:
+    """Return where the rows of the room's tables come from, as their events say."""
+    found: set[str] = set()
+    for table in rooms.TABLES:
+        if "source" in SCHEMAS[table].names:
+            found.update(
+                backend.lake.read(table, columns=["source"])["source"].unique().to_pylist()
+            )
+    return sorted(found)
 
 
 def _write_trial(trial: Trial, folder: Path) -> None:

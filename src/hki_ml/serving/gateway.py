@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import structlog
 
 from hki_ml.errors import HkiError
+from hki_ml.serving.cards import Cards
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.exchange import JSON, Request, Response, encode, tagged
 from hki_ml.serving.lead_pages import Leads
@@ -49,7 +50,7 @@ class Gateway:
 
     Parameters
     ----------
-    valuing, homes, models, desk, leads, events, predictions
+    valuing, homes, models, desk, leads, events, predictions, cards
         The handlers.
     body_max_bytes
         Largest body that is read.
@@ -64,6 +65,7 @@ class Gateway:
     leads: Leads
     events: EventDoor
     predictions: Predictions
+    cards: Cards
     body_max_bytes: int = 262_144
     observe: Observe = _unobserved
 
@@ -133,6 +135,7 @@ class Gateway:
             return path, fixed[path]
         items: dict[tuple[str, str], ItemRoute] = {
             (f"{API}/properties/", ""): self.homes.one,
+            (f"{API}/models/", "/card"): self.cards.one,
             (f"{API}/models/", ""): self.models.one,
             (f"{API}/leads/", ""): self.leads.one,
             (f"{API}/predictions/", "/explanation"): self.predictions.explanation,

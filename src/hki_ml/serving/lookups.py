@@ -82,10 +82,21 @@ class Models:
         """Return the models that answer here."""
         serving = await self.serving()
         models = [
-            {"name": name, "servingVersion": None if told is None else told["version"]}
+            {
+                "name": name,
+                "servingVersion": None if told is None else told["version"],
+                "figures": {} if told is None else await self._figures(name, told["version"]),
+                "card": f"/api/v1/ml/models/{name}/card",
+            }
             for name, told in serving.items()
         ]
         return tagged(request, success({"models": models}))
+
+    async def _figures(self, name: str, version: str) -> dict[str, float | None]:
+        """Return a version's figures; none where the registry does not know it or is silent."""
+        versions, _ = await asyncio.to_thread(self._registered, name)
+        found = next((each for each in versions if each.version == version), None)
+        return {} if found is None else _version(found)["figures"]
 
     async def one(self, request: Request, name: str) -> Response:
         """Return what serves of a model, and its versions with their figures."""

@@ -149,6 +149,7 @@ def _paths() -> dict[str, Any]:
             parameters=[_path("name")],
             tagged=True,
         ),
+        f"{API}/models/{{name}}/card": _card(),
         "/livez": _plain("The process is alive", "text/plain"),
         "/readyz": _plain("A model is loaded and answers", "text/plain", "unavailable"),
         "/metrics": _plain("Prometheus metrics", "text/plain"),
@@ -198,6 +199,28 @@ def _get(
     if tagged:
         operation["responses"]["304"] = {"description": "unchanged: If-None-Match named its ETag"}
     return {"get": operation}
+
+
+def _card() -> dict[str, Any]:
+    """Return the operation of a model's card, which is text."""
+    operation = _plain(
+        "The model card: limits, what was asked and reached, every figure", "text/html"
+    )
+    got = operation["get"]
+    got["responses"]["200"]["content"] = {"text/html": {}, "text/markdown": {}}
+    got["responses"] |= {
+        status: told
+        for status, told in _responses(
+            "ModelData", "not-found", "invalid-field", "unavailable"
+        ).items()
+        if status != "200"
+    }
+    got["parameters"] = [
+        _path("name"),
+        {"name": "version", "in": "query", "schema": {"type": "string"}},
+        {"name": "format", "in": "query", "schema": {"enum": ["html", "md"]}},
+    ]
+    return operation
 
 
 def _plain(summary: str, media_type: str, *kinds: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from hki_ml.errors import HkiError
 from hki_ml.events import AnyEvent, encode
 from hki_ml.ports import FeatureStore, Lake, ModelRegistry
+from hki_ml.serving.cards import Cards
 from hki_ml.serving.entities import OnlineEntities
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.gateway import Gateway, Observe
@@ -125,6 +126,7 @@ def open_gateway(
             time.now,
         ),
         Predictions(log, lake, way_in.catch_up),
+        Cards(lambda: stores().registry, rooms.describes),
         body_max_bytes=settings.body_max_bytes,
         observe=observe,
     )

@@ -60,6 +60,21 @@ def _page(html: str, styles: Sequence[str], scripts: Sequence[str]) -> Response:
     return Response(200, page.encode(), HTML, _policy(style, script))
 
 
+def card_page(text: str) -> Response:
+    """Return a model's card in Markdown as a page; HTML within it stays text."""
+    from markdown_it import MarkdownIt
+
+    style = _asset("docs.css")
+    title = escape(text.partition("\n")[0].lstrip("# "))
+    made = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    html = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<style>{style}</style></head><body class="card"><main>{made}</main></body></html>'
+    )
+    return Response(200, html.encode(), HTML, _policy(style, None))
+
+
 def docs_page(document: dict[str, Any]) -> Response:
     """Return the documentation of the API, made from its OpenAPI document."""
     style = _asset("docs.css")

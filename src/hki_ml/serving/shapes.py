@@ -212,6 +212,8 @@ class ModelSummary(Shape):
 
     name: str
     serving_version: str | None
+    figures: dict[str, float | None]
+    card: str
 
 
 class ModelList(Shape):

@@ -17,10 +17,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hki_ml.errors import Unavailable
+from hki_ml.errors import NotFound, Unavailable
 from hki_ml.ports import ModelVersion, OnlineRow
 from hki_ml.tables import FACT_CATEGORIES, FACT_NUMBERS, FACTS
 
+CARD = "# A card\n\n| a | b |\n| --- | --- |\n| 1 | <script>2</script> |\n"
 SEEN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 COLUMNS = {
     "sqft_living": "living_sqft",
@@ -66,6 +67,7 @@ def prepare(home: Path) -> None:
 def add_version(home: Path, version: str, sales: pd.DataFrame | None) -> None:
     folder = home / "registry" / version
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "card.md").write_text(CARD)
     if sales is not None:
         sales.to_parquet(folder / "sales.parquet")
 
@@ -162,6 +164,13 @@ class FileRegistry(_Files):
         self._awake()
         shutil.copytree(self._home / "registry" / version.version, into, dirs_exist_ok=True)
         return into
+
+    def file(self, version: ModelVersion, name: str) -> bytes:
+        self._awake()
+        path = self._home / "registry" / version.version / name
+        if not path.is_file():
+            raise NotFound(f"expected {name} among the files of {version.version}")
+        return path.read_bytes()
 
 
 assert set(FACT_CATEGORIES) <= set(FACTS)

@@ -138,7 +138,11 @@ def test_a_home_is_shown_with_its_facts(client):
 
 
 def test_models_are_listed_with_figures_and_aliases(client):
-    shapes.ModelList.model_validate(data(client.get("/api/v1/ml/models")), strict=True)
+    models = data(client.get("/api/v1/ml/models"))
+    shapes.ModelList.model_validate(models, strict=True)
+    told = next(each for each in models["models"] if each["name"] == "valuation")
+    assert told["figures"] == {"mdape": 0.081}
+    assert client.get(told["card"]).status_code == 200
     model = data(client.get("/api/v1/ml/models/valuation"))
     shapes.ModelData.model_validate(model, strict=True)
     assert model["versions"][0]["aliases"] == ["champion"]
@@ -146,8 +150,40 @@ def test_models_are_listed_with_figures_and_aliases(client):
     assert model["serving"]["version"] == "1"
 
 
+CARD = "/api/v1/ml/models/valuation/card"
+
+
+def test_a_card_is_a_page_to_a_browser_and_markdown_to_all_else(client):
+    plain = client.get(CARD)
+    assert plain.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert plain.text == "# A card\n\n| a | b |\n| --- | --- |\n| 1 | <script>2</script> |\n"
+    page = client.get(CARD, headers={"accept": "text/html,*/*;q=0.8"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["vary"] == "Accept"
+    assert "<td>1</td>" in page.text
+    assert "<script" not in page.text
+    assert client.get(f"{CARD}?format=html").text == page.text
+    assert client.get(f"{CARD}?version=1&format=md").text == plain.text
+
+
 @pytest.mark.parametrize(
-    "path", ["/api/v1/ml/models", "/api/v1/ml/models/valuation", "/", "/docs", "/openapi.json"]
+    ("asked", "status", "told"),
+    [
+        ("version=9", 404, "no such version"),
+        ("format=pdf", 422, "html, md"),
+        ("weather=fine", 422, "version and format"),
+        ("version=%ff", 422, "UTF-8"),
+    ],
+)
+def test_a_card_that_is_not_there_is_told(client, asked, status, told):
+    answer = client.get(f"{CARD}?{asked}")
+    assert answer.status_code == status
+    assert told in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/ml/models", "/api/v1/ml/models/valuation", CARD, "/", "/docs", "/openapi.json"],
 )
 def test_what_changes_rarely_has_an_etag_that_saves_the_second_answer(client, path):
     first = client.get(path)

@@ -271,3 +271,15 @@ def test_every_documented_route_of_leads_answers_as_documented(leads, best, path
     assert response.status_code == 200, response.text
     kinds = list(operation["responses"]["200"]["content"])
     assert response.headers["content-type"].split(";")[0] in kinds
+
+
+@pytest.mark.parametrize("room", ["lead_scoring", "conversion", "time_to_close"])
+def test_each_trained_version_has_its_card_from_the_run_that_made_it(leads, room):
+    asked = f"{ML}/models/{room}"
+    text = leads.get(f"{asked}/card").text
+    figures = leads.get(asked).json()["data"]["versions"][0]["figures"]
+    assert text.index("## Limits") < text.index("|")
+    assert "simulat" in text.split("| data from |")[1].splitlines()[0]
+    assert "|  |" not in text
+    assert figures
+    assert leads.get(f"{asked}/card", headers={"accept": "text/html"}).text.count("<table>") >= 4

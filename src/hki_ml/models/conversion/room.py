@@ -19,11 +19,26 @@ from hki_ml.models.conversion.evaluate import backtest as run_backtest
 from hki_ml.models.conversion.explain import WITHIN_DAYS
 from hki_ml.models.conversion.predict import Conversion, at_days
 from hki_ml.models.conversion.train import train
-from hki_ml.models.model import Trial
+from hki_ml.models.model import Target, Trial
 
 NAME = "conversion"
 SERVICE = NAME
 TABLES = ("leads",)
+TARGETS = (
+    Target(
+        "sum of probabilities over closings, less 1",
+        ("by month", "all", "off"),
+        "ours",
+        low=-0.1,
+        high=0.1,
+    ),
+    Target(
+        "debiased calibration error, 90 days",
+        ("90 days", "ours", "ECE_debiased"),
+        "ours",
+        high=0.05,
+    ),
+)
 
 TRIAL_DAYS = 180  # 90 days of leads, and 90 in which they may close
 SMALLEST_TRIAL, LARGEST_TRIAL = 0.1, 0.35  # of all leads

@@ -21,11 +21,19 @@ from hki_ml.models.lead_scoring.evaluate import losses as losses_of
 from hki_ml.models.lead_scoring.labels import labels
 from hki_ml.models.lead_scoring.predict import Scorer
 from hki_ml.models.lead_scoring.train import train
-from hki_ml.models.model import Trial
+from hki_ml.models.model import Target, Trial
 
 NAME = "lead_scoring"
 SERVICE = "lead_scoring"
 TABLES = ("leads",)
+_ALL = ("overall, as_known", "all")
+TARGETS = (
+    Target("AUC", (*_ALL, "AUC"), "design", low=0.85),
+    Target("precision in the top 20 %", (*_ALL, "P@20"), "design", low=0.75),
+    Target("debiased calibration error", (*_ALL, "dECE"), "design", high=0.05),
+    Target("calibration slope", (*_ALL, "slope"), "ours", low=0.95, high=1.05),
+    Target("lift in the top 20 %", (*_ALL, "lift@20"), "ours", low=3.3),
+)
 
 TRIAL_SHARE = 0.25  # of the leads that have had their horizon, the latest
 ALLOWED_BEHIND = 0.01  # of AUC, to the better of the plain models

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hki_ml.learning.lead_labels import landmarks
-from hki_ml.models.model import Trial
+from hki_ml.models.model import Target, Trial
 from hki_ml.models.time_to_close import artifact
 from hki_ml.models.time_to_close.evaluate import Backtest, Judged, example_ids
 from hki_ml.models.time_to_close.evaluate import backtest as run_backtest
@@ -23,6 +23,12 @@ from hki_ml.models.time_to_close.train import train
 NAME = "time_to_close"
 SERVICE = NAME
 TABLES = ("leads",)
+TARGETS = (
+    Target("C", ("side by side", "ours", "C"), "design", low=0.72),
+    Target("error of the deciles of time", ("side by side", "ours", "decile"), "design", high=0.15),
+    Target("error of the deciles of time", ("side by side", "ours", "decile"), "ours", high=0.1),
+    Target("skill over Kaplan-Meier", ("side by side", "ours", "skill"), "ours", low=0.25),
+)
 
 TRIAL_DAYS = 270  # 90 days of leads, and 180 in which they may close
 SMALLEST_TRIAL, LARGEST_TRIAL = 0.1, 0.35  # of all leads

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from hki_ml.models.model import Trial
+from hki_ml.models.model import Target, Trial
 from hki_ml.models.valuation import artifact
 from hki_ml.models.valuation.core import SaleBook
 from hki_ml.models.valuation.ensemble import Effort
@@ -25,6 +25,17 @@ from hki_ml.tables import EXTRA_PREFIX, FACTS
 NAME = "valuation"
 SERVICE = "valuation"
 TABLES = ("sales", "property_facts")
+_ALL = ("overall, as_known", "all")
+TARGETS = (
+    Target("MAPE, %", (*_ALL, "MAPE"), "design", high=10.0),
+    Target("R2", (*_ALL, "R2"), "design", low=0.85),
+    Target("coverage of the 95 % interval, %", (*_ALL, "cover95"), "design", low=93.0),
+    Target("MdAPE, %", (*_ALL, "MdAPE"), "ours (Seattle)", high=8.0),
+    Target("PPE10, %", (*_ALL, "PPE10"), "ours (Seattle)", low=59.0),
+    Target("PRB", (*_ALL, "PRB"), "ours", low=-0.03, high=0.03),
+    Target("PRD", (*_ALL, "PRD"), "ours", low=0.98, high=1.03),
+    Target("COD", (*_ALL, "COD"), "ours", high=12.0),
+)
 
 TRIAL_DAYS = 183
 SMALLEST_TRIAL, LARGEST_TRIAL = 0.05, 0.25  # of all sales
