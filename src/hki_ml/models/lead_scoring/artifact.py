@@ -13,9 +13,10 @@ from hki_ml.learning.manifest import as_json, fingerprint, verify, write_manifes
 from hki_ml.learning.packed_trees import PackedTrees
 from hki_ml.models.lead_scoring.boosters import Recipe
 from hki_ml.models.lead_scoring.calibration import Curve, Doubt
+from hki_ml.models.lead_scoring.lean import Lean
 from hki_ml.models.lead_scoring.predict import Scorer
 
-FORMAT = 1
+FORMAT = 2
 FILES = ("model.json", "arrays.npz", "booster.txt")
 _TOLERANCE = 1e-4
 
@@ -41,6 +42,7 @@ def save(scorer: Scorer, folder: Path) -> None:
     arrays = {
         **{f"trees/{name}": values for name, values in scorer.trees.arrays().items()},
         "doubt/margin": scorer.doubt.margin, "doubt/width": scorer.doubt.width,
+        **{f"lean/{n}": v for n, v in ({} if scorer.lean is None else scorer.lean.arrays()).items()},
         "typical": scorer.typical, "check/table": scorer.check[0], "check/native": scorer.check[1],
     }  # fmt: skip
     (folder / "model.json").write_text(as_json(described), encoding="utf-8")
@@ -69,10 +71,12 @@ def load(folder: Path) -> Scorer:
     with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     trees = {n.removeprefix("trees/"): v for n, v in arrays.items() if n.startswith("trees/")}
+    lean = {n.removeprefix("lean/"): v for n, v in arrays.items() if n.startswith("lean/")}
     scorer = Scorer(
         matrix=LeadMatrix.of_described(said["matrix"]),
         recipe=Recipe(**{**said["recipe"], "without": tuple(said["recipe"]["without"])}),
         trees=PackedTrees.of_arrays(trees),
+        lean=Lean.of_arrays(lean) if lean else None,
         text=(folder / "booster.txt").read_text(encoding="utf-8"),
         usual=said["usual"],
         curve=Curve.of_described(said["curve"]),

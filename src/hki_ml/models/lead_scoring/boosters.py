@@ -29,6 +29,8 @@ class Recipe:
         Whether trees start from how often leads closed of late, as known at each row's moment.
     without
         Columns that the trees may not see.
+    leans
+        Whether trees start from a logistic regression on the same columns, added to that.
     rounds
         How many trees.
     """
@@ -41,12 +43,14 @@ class Recipe:
     rate: float = 0.08
     leaf_rows: int = 100
     ridge: float = 1.0
+    leans: bool = False
 
     @property
     def name(self) -> str:
         """What the comparison calls it."""
         parts = [self.library, f"depth {self.depth}"]
         parts += ["rate followed"] if self.follows_rate else []
+        parts += ["from a regression"] if self.leans else []
         parts += ["without " + ", ".join(self.without)] if self.without else []
         return ", ".join(parts)
 

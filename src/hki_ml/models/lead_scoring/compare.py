@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hki_ml.learning.fairness import Groups, treatment
 from hki_ml.metrics.classification import auc, row_log_loss
 from hki_ml.models.lead_scoring.boosters import LIGHTGBM, XGBOOST, Lesson, Recipe, grow
+from hki_ml.models.lead_scoring.lean import Lean, fit_lean
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -99,11 +100,11 @@ class Tried:
 def compare(course: Course, *, seed: int, threads: int) -> tuple[Tried, list[Tried]]:
     """Return the recipe to keep, and all that were tried.
 
-    Both libraries are always tried; with and without following the rate, and without the columns
-    that tell the time if there are any. Of recipes whose loss is within one standard error of the
-    best the one that treats protected groups most alike is kept, where groups are known; else the best.
-    What was chosen on a draw is tried once more on all rows: more rows bear more trees, and a curve
-    learned from what weaker trees said would make the final ones' odds too timid.
+    Both libraries are always tried, with and without following the rate, without the columns that tell
+    the time if there are any, and starting from a regression. Of recipes whose loss is within one
+    standard error of the best the one that treats protected groups most alike is kept, where groups are
+    known; else the best. What was chosen on a draw is tried once more on all rows: more rows bear more
+    trees, and a curve learned from what weaker trees said would make the final ones' odds too timid.
     """
     tried: list[Tried] = []
 
@@ -117,6 +118,8 @@ def compare(course: Course, *, seed: int, threads: int) -> tuple[Tried, list[Tri
         for without in dict.fromkeys([(), course.clocks])
         if not follows or not np.array_equal(course.followed, course.lesson.start)
     ])  # fmt: skip
+    leader = min(tried, key=lambda t: t.loss).recipe
+    run([replace(leader, library=library, leans=True) for library in (XGBOOST, LIGHTGBM)])
     leader = min(tried, key=lambda t: t.loss).recipe
     depths = [(library, depth) for library in (XGBOOST, LIGHTGBM) for depth in OTHER_DEPTHS]
     run([replace(leader, library=library, depth=depth, rounds=ROUNDS) for library, depth in depths])
@@ -156,20 +159,32 @@ def try_recipe(
     for before, judged in folds(
         course.lead, usable, course.matured, most_rows=most_rows, seed=seed
     ):
-        found = grow(
-            recipe, lesson.take(before), course.directions,
-            judge=lesson.take(judged), seed=seed, threads=threads,
-        )  # fmt: skip
-        grown.append((found, judged))
-    sizes = np.array([lesson.weight[judged].sum() for _, judged in grown])
-    path = np.average([found.path for found, _ in grown], axis=0, weights=sizes)
+        taught, later, _ = leaned(recipe, course, lesson.take(before), lesson.take(judged))
+        found = grow(recipe, taught, course.directions, judge=later, seed=seed, threads=threads)
+        grown.append((found, later, judged))
+    sizes = np.array([later.weight.sum() for _, later, _ in grown])
+    path = np.average([found.path for found, *_ in grown], axis=0, weights=sizes)
     recipe = replace(recipe, rounds=int(path.argmin()) + 1)
-    rows = np.concatenate([judged for _, judged in grown])
+    rows = np.concatenate([judged for *_, judged in grown])
     raw = np.concatenate([
-        lesson.start[judged] + found.trees.first(recipe.rounds).predict(lesson.table[judged])
-        for found, judged in grown
+        later.start + found.trees.first(recipe.rounds).predict(later.table)
+        for found, later, _ in grown
     ])  # fmt: skip
     return _judged(course, recipe, rows, raw)
+
+
+def leaned(
+    recipe: Recipe, course: Course, taught: Lesson, later: Lesson
+) -> tuple[Lesson, Lesson, Lean | None]:
+    """Return the rows starting from the regression that is learned on those that teach, if asked for."""
+    if not recipe.leans:
+        return taught, later, None
+    lean = fit_lean(taught, course.directions)
+    return _started(taught, lean), _started(later, lean), lean
+
+
+def _started(lesson: Lesson, lean: Lean) -> Lesson:
+    return replace(lesson, start=lesson.start + lean(lesson.table))
 
 
 def folds(

@@ -51,6 +51,8 @@ class Explainer:
         The typical lead, a row of the matrix.
     weights
         From what each coalition is worth to each factor's Shapley value, ``(factors, 2**factors)``.
+    members
+        Which factors each coalition holds, shape ``(2**factors, factors)``.
     has_rate
         Whether each coalition brings the lead's own starting rate, ``None`` if trees start alike.
     """
@@ -59,6 +61,7 @@ class Explainer:
     group: NDArray[np.int64]
     typical: FloatArray
     weights: FloatArray
+    members: NDArray[np.bool_]
     has_rate: NDArray[np.bool_] | None
 
     @classmethod
@@ -71,7 +74,7 @@ class Explainer:
         weights = np.column_stack([shapley(unit) for unit in np.eye(len(members))])
         rate = factor_of(RATE)
         has_rate = members[:, factors.index(rate)] if follows_rate and rate in factors else None
-        return cls(factors, group, typical, weights, has_rate)
+        return cls(factors, group, typical, weights, members, has_rate)
 
     def explain(self, scorer: Scorer, row: FloatArray, features: Mapping[str, Any]) -> Reasons:
         """Return why this row of the matrix has its log-odds, in the words of its features."""
@@ -108,8 +111,12 @@ class Explainer:
     def values(self, scorer: Scorer, row: FloatArray) -> tuple[FloatArray, float]:
         """Return each factor's log-odds, shape ``(factors,)``, and the typical lead's log-odds."""
         sums = coalition_sums(scorer.trees, self.group, (row, self.typical))
-        start = scorer.start(np.stack([row, self.typical]))
-        from_where = start[1] if self.has_rate is None else np.where(self.has_rate, *start)
+        rate = scorer.rate(np.stack([row, self.typical]))
+        from_where = rate[1] if self.has_rate is None else np.where(self.has_rate, *rate)
+        if scorer.lean is not None:
+            ours, theirs = scorer.lean.parts(np.stack([row, self.typical]))
+            by_factor = np.bincount(self.group, ours - theirs, len(self.factors))
+            from_where = from_where + self.members @ by_factor + theirs.sum() + scorer.lean.level
         worth = scorer.calibrated(sums + from_where)
         return self.weights @ worth, float(worth[0])
 

@@ -21,6 +21,7 @@ from hki_ml.models.lead_scoring.boosters import Recipe
 from hki_ml.models.lead_scoring.calibration import Curve, Doubt
 from hki_ml.models.lead_scoring.explain import Explainer
 from hki_ml.models.lead_scoring.features import prepared, starting_log_odds
+from hki_ml.models.lead_scoring.lean import Lean
 from hki_ml.models.lead_scoring.scale import points_of, recommendation_of
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class Scorer:
 
     Attributes
     ----------
-    matrix, recipe, trees
-        The features as numbers, how the trees were grown, the trees as arrays.
+    matrix, recipe, trees, lean
+        The features as numbers, how the trees were grown, the trees as arrays, and the regression
+        that they start from, if they do.
     usual
         Share of leads that close, where it is not known of late.
     curve, level, step
@@ -62,6 +64,7 @@ class Scorer:
     matrix: LeadMatrix
     recipe: Recipe
     trees: PackedTrees
+    lean: Lean | None
     text: str
     usual: float
     curve: Curve
@@ -87,6 +90,11 @@ class Scorer:
 
     def start(self, table: FloatArray) -> FloatArray:
         """Return the log-odds that the trees start from."""
+        rate = self.rate(table)
+        return rate if self.lean is None else rate + self.lean(table)
+
+    def rate(self, table: FloatArray) -> FloatArray:
+        """Return the log-odds of how often leads close, as known at each row's moment."""
         return starting_log_odds(
             table, self.matrix.names, usual=self.usual, follows_rate=self.recipe.follows_rate
         )

@@ -27,7 +27,7 @@ from hki_ml.models.lead_scoring.calibration import (
     follow_level,
     level_of,
 )
-from hki_ml.models.lead_scoring.compare import Course, Tried, compare
+from hki_ml.models.lead_scoring.compare import Course, Tried, compare, leaned
 from hki_ml.models.lead_scoring.features import (
     RATE,
     directions,
@@ -78,10 +78,11 @@ def learn(lessons: Lessons, *, as_of: pd.Timestamp, seed: int = 0, threads: int 
     curve, step, level, margin = _calibrated(lessons, kept)
     lesson = course.lesson_of(kept.recipe)
     known = np.flatnonzero(lesson.weight > 0)
-    grown = grow(kept.recipe, lesson.take(known), course.directions, seed=seed, threads=threads)
+    taught, _, lean = leaned(kept.recipe, course, lesson.take(known), lesson.take(known[:0]))
+    grown = grow(kept.recipe, taught, course.directions, seed=seed, threads=threads)
     doubt = fit_doubt(margin, lesson.closed[kept.rows], np.ones(len(margin)))
     return Scorer(
-        matrix=lessons.matrix, recipe=kept.recipe, trees=grown.trees, text=grown.text,
+        matrix=lessons.matrix, recipe=kept.recipe, trees=grown.trees, lean=lean, text=grown.text,
         usual=usual, curve=curve, level=level, step=step, doubt=doubt,
         typical=_typical(lessons.table[known], usual, lessons.matrix.names),
         expected=_expected(lessons.features), check=grown.check,

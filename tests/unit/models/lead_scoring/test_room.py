@@ -27,7 +27,7 @@ def test_a_trial_judges_later_leads_only_and_beside_plain_models(trial, leads):
         "ours", "logistic regression", "untuned LightGBM",
     }  # fmt: skip
     ours = trial.report["side by side, strict"]["ours"]["AUC"]
-    assert 0.7 < ours["low"] < ours["value"] < ours["high"] < 1
+    assert 0.65 < ours["low"] < ours["value"] < ours["high"] < 1
     assert (trial.losses["happened_at"] >= trial.cutoff).all()
     assert trial.losses["example_id"].is_unique
     assert json.loads(json.dumps(trial.report))
