@@ -235,7 +235,8 @@ def decode(raw: bytes) -> AnyEvent:
     ------
     EventRejected
         With reason ``too_large``, ``malformed``, ``unknown_type``, ``unknown_version``,
-        ``coordinates_at_zero``, ``occurred_after_received``, ``protected_fact`` or ``invalid_value``.
+        ``coordinates_at_zero``, ``occurred_after_received``, ``contradictory_criteria``,
+        ``protected_fact`` or ``invalid_value``.
     """
     if len(raw) > MAX_EVENT_BYTES:
         raise EventRejected(
@@ -268,6 +269,8 @@ def _check(event: AnyEvent) -> None:
             "occurred_after_received",
             f"expected occurredAt at or before receivedAt, got {event.occurred_at} and {event.received_at}",
         )
+    if isinstance(event.properties, CriteriaProperties):
+        _check_criteria(event.properties)
     facts = getattr(event.properties, "facts", None)
     if isinstance(facts, HomeFacts):
         if facts.latitude == 0 and facts.longitude == 0:
@@ -276,6 +279,21 @@ def _check(event: AnyEvent) -> None:
             )
     elif facts is not None:
         _check_unprotected(facts.items())
+
+
+def _check_criteria(said: CriteriaProperties) -> None:
+    low, high = said.price_low_usd, said.price_high_usd
+    if low is not None and high is not None and low > high:
+        raise EventRejected(
+            "contradictory_criteria",
+            f"expected priceLowUsd at or below priceHighUsd, got {low:g} and {high:g}",
+        )
+    for name, listed in (("areas", said.areas), ("propertyTypes", said.property_types)):
+        if listed is not None and not listed:
+            raise EventRejected(
+                "contradictory_criteria",
+                f"expected {name} with at least one entry, or left out for any, got an empty list",
+            )
 
 
 def _check_unprotected(facts: Iterable[tuple[str, float | str]]) -> None:
