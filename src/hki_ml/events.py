@@ -32,6 +32,7 @@ from hki_ml.properties import (
     TouchProperties,
     VisitProperties,
     Wire,
+    check_criteria,
 )
 from hki_ml.protected import why_protected
 
@@ -270,7 +271,7 @@ def _check(event: AnyEvent) -> None:
             f"expected occurredAt at or before receivedAt, got {event.occurred_at} and {event.received_at}",
         )
     if isinstance(event.properties, CriteriaProperties):
-        _check_criteria(event.properties)
+        check_criteria(event.properties)
     facts = getattr(event.properties, "facts", None)
     if isinstance(facts, HomeFacts):
         if facts.latitude == 0 and facts.longitude == 0:
@@ -279,21 +280,6 @@ def _check(event: AnyEvent) -> None:
             )
     elif facts is not None:
         _check_unprotected(facts.items())
-
-
-def _check_criteria(said: CriteriaProperties) -> None:
-    low, high = said.price_low_usd, said.price_high_usd
-    if low is not None and high is not None and low > high:
-        raise EventRejected(
-            "contradictory_criteria",
-            f"expected priceLowUsd at or below priceHighUsd, got {low:g} and {high:g}",
-        )
-    for name, listed in (("areas", said.areas), ("propertyTypes", said.property_types)):
-        if listed is not None and not listed:
-            raise EventRejected(
-                "contradictory_criteria",
-                f"expected {name} with at least one entry, or left out for any, got an empty list",
-            )
 
 
 def _check_unprotected(facts: Iterable[tuple[str, float | str]]) -> None:

@@ -123,25 +123,12 @@ LEADS = pa.schema(
 
 DEALS = pa.schema(
     [
-        ("deal_id", pa.string()),
-        ("shown_at", TIME),
-        ("known_at", TIME),
-        ("property_id", pa.string()),
-        ("lead_id", pa.string()),
-        ("price_usd", pa.float64()),
-        ("value_usd", pa.float64()),
-        ("area", pa.string()),
-        ("property_type", pa.string()),
-        ("latitude", pa.float64()),
-        ("longitude", pa.float64()),
-        ("living_sqft", pa.float64()),
-        ("bedrooms", pa.float64()),
-        ("bathrooms", pa.float64()),
-        ("year_built", pa.float64()),
-        ("condition", pa.string()),
-        ("occupancy", pa.string()),
-        ("asking_to_estimate", pa.float64()),
-        ("asking_price_usd", pa.float64()),
+        *((name, pa.string()) for name in ("deal_id", "property_id", "lead_id")),
+        *((name, TIME) for name in ("shown_at", "known_at")),
+        *((name, pa.string()) for name in ("area", "property_type", "condition", "occupancy")),
+        *((name, pa.float64()) for name in ("price_usd", "value_usd", "latitude", "longitude")),
+        *((name, pa.float64()) for name in ("living_sqft", "bedrooms", "bathrooms", "year_built")),
+        *((name, pa.float64()) for name in ("asking_to_estimate", "asking_price_usd")),
     ]
 )
 """One row a deal: what was known of its home and its lead when it was first shown to anybody."""

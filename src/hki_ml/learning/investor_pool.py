@@ -39,31 +39,31 @@ STATE_NUMBERS = (
 class Moments:
     """Offers of all investors, one investor after the other, the earliest first.
 
+    Times are seconds since 1970 (UTC), infinite for what never came.
+
     Attributes
     ----------
     start
         Where each investor's offers begin, shape ``(n + 1,)``.
     shown, when
-        Seconds since 1970 (UTC): the offer, and the answer or the purchase if there was one.
-    outcome
-        As in ``COLUMNS``.
+        The offer, and the purchase or else the positive answer.
+    positive_known, bought_known
+        When they were received; a state holds only what was, so they are 0 or infinite there.
     area
         Place of the deal's area in ``InvestorPool.areas``, -1 for none.
     log_price, lat, lon
         Of the deal; NaN if unknown.
-    answer_known
-        When the outcome was received; the state holds only what was.
     """
 
     start: IntArray
     shown: FloatArray
     when: FloatArray
-    outcome: IntArray
+    positive_known: FloatArray
+    bought_known: FloatArray
     area: IntArray
     log_price: FloatArray
     lat: FloatArray
     lon: FloatArray
-    answer_known: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +176,9 @@ def _packed(moments: Sequence[Any], areas: dict[str, int]) -> Moments:
             for part, column in zip(whole, columns, strict=True):
                 part.extend(column)
     area = np.array([areas[a] if a is not None else -1 for a in whole[3]], np.int64)
-    price = _floats(whole[5])
-    when = _floats(whole[2])
+    outcome = np.array(whole[1], np.int64)
     return Moments(
-        start.astype(np.int64), _floats(whole[0]), when,
-        np.array(whole[1], np.int64), area, np.log(price),
-        _floats(whole[6]), _floats(whole[7]), np.zeros(len(when)),
+        start.astype(np.int64), _floats(whole[0]), _floats(whole[2]),
+        np.where(outcome >= 2, 0.0, np.inf), np.where(outcome == 3, 0.0, np.inf),
+        area, np.log(_floats(whole[5])), _floats(whole[6]), _floats(whole[7]),
     )  # fmt: skip

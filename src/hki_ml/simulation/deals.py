@@ -110,7 +110,10 @@ def utilities(what: Deals, who: Investors) -> FloatArray:
     suits = what.suits[:, 0][:, None] * (who.kind == FLIPPER)
     suits = suits + what.suits[:, 1][:, None] * (who.kind == LANDLORD)
     found: FloatArray = (
-        who.keenness + AREA_WEIGHT * who.taste[:, what.area].T - 0.6 * off**2 + 2.5 * what.bargain[:, None]
+        who.keenness
+        + AREA_WEIGHT * who.taste[:, what.area].T
+        - 0.6 * off**2
+        + 2.5 * what.bargain[:, None]
     ) + suits
     return found
 

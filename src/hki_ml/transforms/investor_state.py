@@ -230,5 +230,10 @@ def _moments_json(span: Shown, at: int, facts: dict[str, list[Any]]) -> str | No
     when = np.where(outcome == BOUGHT, last.bought_us, last.positive_us)
     when = np.where(outcome >= POSITIVE, when, last.shown_us)
     of_deal = [[None if d < 0 else facts[name][d] for d in last.deal] for name in _FACTS]
-    columns = [(last.shown_us / 1e6).tolist(), outcome.tolist(), (when / 1e6).tolist(), *of_deal]
+    columns = [
+        (last.shown_known_us / 1e6).tolist(),
+        outcome.tolist(),
+        (when / 1e6).tolist(),
+        *of_deal,
+    ]
     return orjson.dumps(columns).decode()
