@@ -18,6 +18,7 @@ from starlette.responses import Response as BentoResponse
 from bentos.body import AnyBody
 from bentos.conversion import Conversion
 from bentos.embedding import CONNECTION, Door
+from bentos.investor_matching import InvestorMatching
 from bentos.lead_scoring import LeadScoring
 from bentos.logs import configure
 from bentos.time_to_close import TimeToClose
@@ -62,6 +63,7 @@ class GatewayService:
     lead_scoring = bentoml.depends(LeadScoring)
     conversion = bentoml.depends(Conversion)
     time_to_close = bentoml.depends(TimeToClose)
+    investor_matching = bentoml.depends(InvestorMatching)
     opened: ClassVar[Gateway | None] = None
 
     def __init__(self) -> None:

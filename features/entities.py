@@ -20,3 +20,9 @@ lead = Entity(
     value_type=ValueType.STRING,
     description="Somebody who may sell, under the id of the CRM",
 )
+investor = Entity(
+    name="investor",
+    join_keys=["investor_id"],
+    value_type=ValueType.STRING,
+    description="Somebody who buys, under the id of the CRM",
+)

@@ -2,6 +2,7 @@
 
 from feast import FeatureService
 
+from features.investors import investor_state
 from features.leads import lead_state
 from features.markets import market_trend
 from features.properties import property_facts, property_value
@@ -27,4 +28,9 @@ time_to_close = FeatureService(
     name="time_to_close",
     features=[lead_state],
     description="When it closes or is lost",
+)
+investor_matching = FeatureService(
+    name="investor_matching",
+    features=[investor_state],
+    description="Who should see this deal",
 )

@@ -8,7 +8,13 @@ from typing import cast
 from hki_ml.errors import NotFound
 from hki_ml.models.model import Model
 
-ROOMS: tuple[str, ...] = ("valuation", "lead_scoring", "conversion", "time_to_close")
+ROOMS: tuple[str, ...] = (
+    "valuation",
+    "lead_scoring",
+    "conversion",
+    "time_to_close",
+    "investor_matching",
+)
 
 
 def room(name: str) -> Model:

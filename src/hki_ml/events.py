@@ -32,6 +32,7 @@ from hki_ml.properties import (
     TouchProperties,
     VisitProperties,
     Wire,
+    check_criteria,
 )
 from hki_ml.protected import why_protected
 
@@ -235,7 +236,8 @@ def decode(raw: bytes) -> AnyEvent:
     ------
     EventRejected
         With reason ``too_large``, ``malformed``, ``unknown_type``, ``unknown_version``,
-        ``coordinates_at_zero``, ``occurred_after_received``, ``protected_fact`` or ``invalid_value``.
+        ``coordinates_at_zero``, ``occurred_after_received``, ``contradictory_criteria``,
+        ``protected_fact`` or ``invalid_value``.
     """
     if len(raw) > MAX_EVENT_BYTES:
         raise EventRejected(
@@ -268,6 +270,8 @@ def _check(event: AnyEvent) -> None:
             "occurred_after_received",
             f"expected occurredAt at or before receivedAt, got {event.occurred_at} and {event.received_at}",
         )
+    if isinstance(event.properties, CriteriaProperties):
+        check_criteria(event.properties)
     facts = getattr(event.properties, "facts", None)
     if isinstance(facts, HomeFacts):
         if facts.latitude == 0 and facts.longitude == 0:

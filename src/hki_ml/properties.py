@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from hki_ml.errors import EventRejected
+
 Identifier = Annotated[str, Meta(min_length=1, max_length=200)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -150,6 +152,28 @@ class CriteriaProperties(Wire, frozen=True):
     deals_per_month: Annotated[float, Meta(gt=0, le=1_000)] | None = None
     is_cash_buyer: bool | None = None
     opted_out: bool | None = None
+
+
+def check_criteria(said: CriteriaProperties) -> None:
+    """Refuse criteria that contradict one another, with both named.
+
+    Raises
+    ------
+    EventRejected
+        With reason ``contradictory_criteria``.
+    """
+    low, high = said.price_low_usd, said.price_high_usd
+    if low is not None and high is not None and low > high:
+        raise EventRejected(
+            "contradictory_criteria",
+            f"expected priceLowUsd at or below priceHighUsd, got {low:g} and {high:g}",
+        )
+    for name, listed in (("areas", said.areas), ("propertyTypes", said.property_types)):
+        if listed is not None and not listed:
+            raise EventRejected(
+                "contradictory_criteria",
+                f"expected {name} with at least one entry, or left out for any, got an empty list",
+            )
 
 
 class DealProperties(Wire, frozen=True, kw_only=True):

@@ -121,6 +121,61 @@ LEADS = pa.schema(
 )
 """One row a lead as it came, and how it ended: ``closed``, ``lost`` or null while it is open."""
 
+DEALS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("deal_id", "property_id", "lead_id")),
+        *((name, TIME) for name in ("shown_at", "known_at")),
+        *((name, pa.string()) for name in ("area", "property_type", "condition", "occupancy")),
+        *((name, pa.float64()) for name in ("price_usd", "value_usd", "latitude", "longitude")),
+        *((name, pa.float64()) for name in ("living_sqft", "bedrooms", "bathrooms", "year_built")),
+        *((name, pa.float64()) for name in ("asking_to_estimate", "asking_price_usd")),
+    ]
+)
+"""One row a deal: what was known of its home and its lead when it was first shown to anybody."""
+
+DEAL_OFFERS = pa.schema(
+    [
+        ("deal_id", pa.string()),
+        ("investor_id", pa.string()),
+        ("shown_at", TIME),
+        ("shown_known_at", TIME),
+        ("response", pa.string()),
+        ("responded_at", TIME),
+        ("responded_known_at", TIME),
+        ("positive_at", TIME),
+        ("positive_known_at", TIME),
+        ("bought_at", TIME),
+        ("bought_known_at", TIME),
+    ]
+)
+"""One row a deal and investor it was shown to: the first answer, the first positive one, a purchase."""
+
+INVESTOR_STATE = pa.schema(
+    [
+        ("investor_id", pa.string()),
+        ("event_timestamp", TIME),
+        ("created", TIME),
+        ("investor_kind", pa.string()),
+        ("investor_facts_json", pa.string()),
+        ("investor_criteria_json", pa.string()),
+        ("investor_opted_out", pa.bool_()),
+        ("investor_registered_at_us", pa.int64()),
+        ("investor_moments_json", pa.string()),
+        ("investor_offers_count", pa.float64()),
+        ("investor_positives_count", pa.float64()),
+        ("investor_buys_count", pa.float64()),
+        ("investor_average_deal_size", pa.float64()),
+        ("investor_response_rate", pa.float64()),
+        ("investor_close_rate", pa.float64()),
+        ("investor_last_seen_us", pa.int64()),
+    ]
+)
+"""What was known of each investor at a moment: criteria, rates, and the moments that clocks run from.
+
+The three rates are shrunk to those of all investors; the counts beside them are their n (offers for the
+response rate, positive answers for the close rate, purchases for the deal size).
+"""
+
 PROPERTY_VALUE = pa.schema(
     [
         ("property_id", pa.string()),
@@ -213,6 +268,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "leads": LEADS,
     "lead_state": LEAD_STATE,
     "property_value": PROPERTY_VALUE,
+    "deals": DEALS,
+    "deal_offers": DEAL_OFFERS,
+    "investor_state": INVESTOR_STATE,
     "state_runs": STATE_RUNS,
     "feature_services": FEATURE_SERVICES,
     "materialized": MATERIALIZED,

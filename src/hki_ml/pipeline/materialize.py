@@ -7,6 +7,7 @@ from datetime import datetime
 
 from hki_ml.pipeline.appraise import appraise
 from hki_ml.pipeline.ingest import ingest
+from hki_ml.pipeline.investors import tabulate_investors
 from hki_ml.pipeline.tabulate import (
     tabulate_lead_state,
     tabulate_leads,
@@ -20,8 +21,9 @@ from hki_ml.wiring import Backend
 class Materialized:
     """What a run of ``materialize`` did.
 
-    ``facts`` and ``lead_states`` are homes and leads at moments that there are, ``valued`` homes of
-    leads that were valued in this run, ``rows`` what was new to the online store.
+    ``facts``, ``lead_states`` and ``investor_states`` are homes, leads and investors at moments that there
+    are, ``valued`` homes of leads that were valued in this run, ``rows`` what was new to the online
+    store.
     """
 
     until: datetime
@@ -29,6 +31,7 @@ class Materialized:
     lead_states: int
     valued: int
     rows: int
+    investor_states: int = 0
 
 
 def materialize(backend: Backend, *, until: datetime) -> Materialized:
@@ -45,5 +48,7 @@ def materialize(backend: Backend, *, until: datetime) -> Materialized:
     tabulate_leads(backend.lake)
     valued = appraise(backend)
     states = tabulate_lead_state(backend.lake, until=until)
+    investors = tabulate_investors(backend.lake, until=until)
     backend.features.apply()
-    return Materialized(until, facts, states, valued, backend.features.materialize(until))
+    rows = backend.features.materialize(until)
+    return Materialized(until, facts, states, valued, rows, investors)

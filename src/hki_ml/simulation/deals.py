@@ -25,6 +25,8 @@ DEALS_AT_ONCE = 4_096  # some 100,000 events
 SILENT, VIEWED, DECLINED, ASKED, TOURED, OFFERED = range(6)
 RESPONSES = (None, None, "declined", "asked", "toured", "offered")
 FLIPPER, LANDLORD = 0, 1
+AREA_WEIGHT = 1.4  # log-odds of one standard deviation of taste for an area
+ASKS, TOURS = 0.6, 0.8  # of positive answers: most just ask, a fifth tour, a fifth offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,10 @@ def utilities(what: Deals, who: Investors) -> FloatArray:
     suits = what.suits[:, 0][:, None] * (who.kind == FLIPPER)
     suits = suits + what.suits[:, 1][:, None] * (who.kind == LANDLORD)
     found: FloatArray = (
-        who.keenness + 0.9 * who.taste[:, what.area].T - 0.6 * off**2 + 2.5 * what.bargain[:, None]
+        who.keenness
+        + AREA_WEIGHT * who.taste[:, what.area].T
+        - 0.6 * off**2
+        + 2.5 * what.bargain[:, None]
     ) + suits
     return found
 
@@ -187,7 +192,7 @@ def _offers(  # noqa: C901, PLR0913, PLR0917 - flat arrays are what numba compil
             deal[filled], investor[filled], chosen[filled] = d, i, chance[d, i]
             drawn, kind = uniform(key, 1), uniform(key, 2)
             if drawn < chance[d, i]:
-                answer[filled] = 3 if kind < 0.4 else (4 if kind < 0.7 else 5)
+                answer[filled] = 3 if kind < ASKS else (4 if kind < TOURS else 5)
                 worth = utility[d, i] - 0.7 * np.log(-np.log(1e-12 + uniform(key, 3)))
                 if answer[filled] == 5 and worth > best_worth and used[i, month[d]] < per_month[i]:
                     best, best_worth = filled, worth

@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[float, float]] = {
     "builder": (0.1, 0.0),
 }
 OPT_OUT_DAYS = 3_000.0  # mean time until somebody wants no more offers
+KEENNESS = (-1.4, 1.2)  # log-odds of a positive answer: mean and spread over investors
 NAMED_AREAS = 0.7  # taste of an area from which on it is named in the criteria
 
 
@@ -86,7 +87,7 @@ def investors(world: World, homes: Homes) -> Investors:
         areas=areas,
         taste=taste,
         log_price=13.1 + 0.45 * normals(key, 4),
-        keenness=-2.3 + 0.7 * normals(key, 6),
+        keenness=KEENNESS[0] + KEENNESS[1] * normals(key, 6),
         tiring=0.05 + 0.1 * uniforms(key, 8),
         per_month=1 + np.floor(4.0 * uniforms(key, 9) ** 2).astype(np.int64),
         registered_us=registered,

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hki_ml.simulation import deals
+from hki_ml.simulation import deals, investors
 from hki_ml.simulation.market import events_table
 from hki_ml.simulation.truth import truth
 from tests.unit.simulation.town import town, world
@@ -81,7 +81,26 @@ def test_answers_come_as_often_as_the_truth_says(events: pl.DataFrame) -> None:
     hit = np.array([pair in answered for pair in pairs])
     # Answers that were not received by the end are missing: at most some of the last deals.
     p = known["p_response"].to_numpy()
-    assert 0.08 < p.mean() < 0.3
+    assert 0.2 < p.mean() < 0.5
     for group in np.array_split(np.argsort(p), 10):
         spread = np.sqrt((p[group] * (1 - p[group])).sum())
         assert abs(hit[group].sum() - p[group].sum()) / spread < 4.0
+
+
+def test_how_keen_buyers_are_changes_nothing_of_leads(
+    events: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deals, "AREA_WEIGHT", 0.3)
+    monkeypatch.setattr(investors, "KEENNESS", (-3.0, 0.2))
+    again = pl.DataFrame(pl.from_arrow(events_table(world(LEADS), town())))
+    of_leads = pl.col("event_type").str.starts_with("lead.")
+    assert again.filter(of_leads).equals(events.filter(of_leads).select(again.columns))
+    assert not again.equals(events.select(again.columns))
+
+
+def test_the_best_possible_ranking_of_those_shown_finds_seven_answers_in_ten(
+    events: pl.DataFrame,
+) -> None:
+    known = truth(world(LEADS), town(), paths=1).responses.filter(pl.col("was_offered"))
+    best = known.sort("deal_id", "p_response", descending=[False, True]).group_by("deal_id").head(5)
+    assert 0.65 < best["p_response"].mean() < 0.8

@@ -1,0 +1,1 @@
+"""Investor matching: who should see this deal?"""
