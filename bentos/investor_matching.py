@@ -1,4 +1,4 @@
-"""The investor matching runner: who should see a deal."""
+"""The runner of the investor matching: who should see a deal, and which deals suit an investor."""
 
 from __future__ import annotations
 
@@ -7,55 +7,62 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 
 from bentos.embedding import CONNECTION, Runner
-from bentos.logs import configure
+from bentos.rooms import RoomRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
-    from hki_ml.ports import ModelRegistry
+    from hki_ml.ports import Lake
+    from hki_ml.serving.match_model import MatchQuestion
+    from hki_ml.serving.replies import Reply
     from hki_ml.settings import Settings
 
 
-class InvestorMatchingRunner:
-    """Holds the champion of ``investor_matching``."""
+class InvestorMatchingRunner(RoomRunner):
+    """Holds the champion of ``investor_matching`` and everybody who could be shown a deal."""
+
+    ROOM = "investor_matching"
 
     def __init__(self) -> None:
-        from hki_ml.serving.holder import ModelHolder
+        from hki_ml.serving.investors import PoolHolder
         from hki_ml.settings import load_settings
 
-        configure()
+        super().__init__()
         settings = load_settings()
-        self.holder: ModelHolder[Any] = ModelHolder(
-            "investor_matching",
-            registry=self.registry(settings),
-            load=self.load,
-            cache=settings.model_cache_path,
-        )
-        self.holder.watch(settings.serving.reload_seconds)
+        self.pools = PoolHolder(self.lake(settings))
+        self.pools.watch(settings.serving.reload_seconds)
 
     @staticmethod
-    def registry(settings: Settings) -> Callable[[], ModelRegistry]:
-        """Return how the registry is reached; it is reached on the watching thread."""
+    def lake(settings: Settings) -> Callable[[], Lake]:
+        """Return how the lake is reached; it is reached on the watching thread."""
         from hki_ml.serving.once import Once
         from hki_ml.wiring import connect
 
         backend = Once(lambda: connect(settings))
-        return lambda: backend().registry
+        return lambda: backend().lake
 
-    def load(self, folder: Path, version: str) -> Any:
-        """Return the version in the folder, warmed."""
-        from hki_ml.models.investor_matching.predict import load
+    def ask_first(self, model: Any) -> None:
+        """Ask about a deal of which nothing is known."""
+        from hki_ml.serving.match_model import ask_first
 
-        return load(folder, version)
+        ask_first(model)
 
-    async def __is_ready__(self) -> bool:
-        """Tell whether a champion was looked for: where there is none yet, that is the answer."""
-        return self.holder.has_looked
+    def answer_all(self, questions: Sequence[MatchQuestion]) -> list[Reply]:
+        """Return a reply to each question, in order."""
+        from hki_ml.serving.match_model import answer_all
+
+        return answer_all(self.holder, self.pools, questions)
+
+    def read(self, text: str) -> MatchQuestion:
+        """Return the question that a text holds."""
+        from hki_ml.serving.match_model import question_from_text
+
+        return question_from_text(text)
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Stop watching the registry."""
+        """Stop watching the registry and the investors."""
+        self.pools.close()
         self.holder.close()
 
 

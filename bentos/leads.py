@@ -1,67 +1,26 @@
-"""What the runners of the three lead models share: holding a champion and answering batches of questions."""
+"""What the runners of the models of leads share: the questions that they take."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-import bentoml
-
-from bentos.logs import configure
+from bentos.rooms import RoomRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from hki_ml.ports import ModelRegistry
     from hki_ml.serving.lead_model import LeadQuestion
     from hki_ml.serving.replies import Reply
-    from hki_ml.settings import Settings
 
 
-class LeadRunner:
-    """Holds one lead model's champion; embedded in the gateway by default, else a process of its own."""
+class LeadRunner(RoomRunner):
+    """Answers questions about leads."""
 
-    ROOM: ClassVar[str]
-
-    def __init__(self) -> None:
-        from hki_ml.serving.batcher import TickBatcher
-        from hki_ml.serving.holder import ModelHolder
-        from hki_ml.settings import load_settings
-
-        configure()
-        settings = load_settings()
-        self.holder: ModelHolder[Any] = ModelHolder(
-            self.ROOM,
-            registry=self.registry(settings),
-            load=self.load_settled,
-            cache=settings.model_cache_path,
-        )
-        self.batcher: TickBatcher[LeadQuestion, Reply] = TickBatcher(self.answer_all, part=16)
-        self.holder.watch(settings.serving.reload_seconds)
-
-    @staticmethod
-    def registry(settings: Settings) -> Callable[[], ModelRegistry]:
-        """Return how the registry is reached; it is reached on the watching thread."""
-        from hki_ml.serving.once import Once
-        from hki_ml.wiring import connect
-
-        backend = Once(lambda: connect(settings))
-        return lambda: backend().registry
-
-    def load(self, folder: Path, version: str) -> Any:
-        """Return the version in the folder, warmed."""
-        raise NotImplementedError
-
-    def load_settled(self, folder: Path, version: str) -> Any:
-        """Return the version in the folder, warm, and out of the garbage collector's way."""
+    def ask_first(self, model: Any) -> None:
+        """Ask about a lead of whom nothing is known."""
         from hki_ml.serving.lead_model import CALLS, a_first_question
-        from hki_ml.serving.settled import settle
 
-        model = self.load(folder, version)
         CALLS[self.ROOM](model, a_first_question())
-        settle()
-        return model
 
     def answer_all(self, questions: Sequence[LeadQuestion]) -> list[Reply]:
         """Return a reply to each question, in order."""
@@ -69,28 +28,8 @@ class LeadRunner:
 
         return answer_all(self.holder, questions, CALLS[self.ROOM])
 
-    @bentoml.api(batchable=True, max_batch_size=64)
-    async def answer(self, questions: list[str]) -> list[str]:
-        """Answer a batch that comes from another process: JSON texts in, JSON texts out."""
+    def read(self, text: str) -> LeadQuestion:
+        """Return the question that a text holds."""
         from hki_ml.serving.lead_model import question_from_text
-        from hki_ml.serving.replies import reply_to_text
 
-        asked = [question_from_text(text) for text in questions]
-        replies = await asyncio.gather(*(self.batcher.submit(question) for question in asked))
-        return [reply_to_text(reply) for reply in replies]
-
-    @bentoml.api
-    async def describe(self) -> dict[str, Any]:
-        """Return what serves now, under ``serving``; null while no model is loaded."""
-        from hki_ml.serving.lead_model import describe
-
-        return {"serving": describe(self.holder)}
-
-    async def __is_ready__(self) -> bool:
-        """Tell whether a champion was looked for: where there is none yet, that is the answer."""
-        return self.holder.has_looked
-
-    @bentoml.on_shutdown
-    def close(self) -> None:
-        """Stop watching the registry."""
-        self.holder.close()
+        return question_from_text(text)

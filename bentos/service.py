@@ -21,6 +21,7 @@ from bentos.embedding import CONNECTION, Door
 from bentos.investor_matching import InvestorMatching
 from bentos.lead_scoring import LeadScoring
 from bentos.logs import configure
+from bentos.risk import Risk
 from bentos.time_to_close import TimeToClose
 from bentos.valuation import Valuation
 from hki_ml.settings import load_settings
@@ -64,6 +65,7 @@ class GatewayService:
     conversion = bentoml.depends(Conversion)
     time_to_close = bentoml.depends(TimeToClose)
     investor_matching = bentoml.depends(InvestorMatching)
+    risk = bentoml.depends(Risk)
     opened: ClassVar[Gateway | None] = None
 
     def __init__(self) -> None:
@@ -135,6 +137,16 @@ class GatewayService:
         """Say when a lead closes or is lost."""
         return await self._answer(ctx)
 
+    @bentoml.api(route="/api/v1/ml/match-investors", input_spec=AnyBody, output_spec=AnyBody)
+    async def match_investors(self, ctx: Context) -> BentoResponse:
+        """Say who should see a deal."""
+        return await self._answer(ctx)
+
+    @bentoml.api(route="/api/v1/ml/assess-risk", input_spec=AnyBody, output_spec=AnyBody)
+    async def assess_risk(self, ctx: Context) -> BentoResponse:
+        """Say what can go wrong with a deal."""
+        return await self._answer(ctx)
+
     @bentoml.api(route="/api/v1/events", input_spec=AnyBody, output_spec=AnyBody)
     async def take_events(self, ctx: Context) -> BentoResponse:
         """Take events in."""
@@ -165,7 +177,7 @@ class GatewayService:
 
 def _rooms(gateway: Any) -> Rooms:
     """Return how each room is asked and how it describes itself, in this process or another."""
-    from hki_ml.serving import lead_model, valuations
+    from hki_ml.serving import lead_model, match_model, valuations
     from hki_ml.serving.opening import Rooms
 
     asks: dict[str, Any] = {}
@@ -175,7 +187,12 @@ def _rooms(gateway: Any) -> Rooms:
         valuations.question_to_text,
         here=lambda runner: (runner.lanes.ask, valuations.describe),
     )
-    for name in ("lead_scoring", "conversion", "time_to_close"):
+    asks["investor_matching"], describes["investor_matching"] = _asking(
+        gateway.investor_matching,
+        match_model.question_to_text,
+        here=lambda runner: (runner.batcher.submit, lead_model.describe),
+    )
+    for name in ("lead_scoring", "conversion", "time_to_close", "risk"):
         asks[name], describes[name] = _asking(
             getattr(gateway, name),
             lead_model.question_to_text,

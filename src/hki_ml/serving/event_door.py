@@ -64,12 +64,15 @@ class EventDoor:
         Where accepted events of leads count at once.
     known
         Which leads there are.
+    hear
+        Told each accepted event.
     """
 
     publish: Callable[[list[AnyEvent]], None]
     leads: LiveLeads
     known: KnownLeads
     clock: Callable[[], datetime]
+    hear: Callable[[AnyEvent], None] = lambda _: None
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request.
@@ -93,6 +96,7 @@ class EventDoor:
             await asyncio.to_thread(self.publish, taken)
         for event in taken:
             self.leads.take(event)
+            self.hear(event)
         return success(
             {
                 "accepted": len(taken),

@@ -16,13 +16,15 @@ import structlog
 
 from hki_ml.errors import HkiError
 from hki_ml.serving.cards import Cards
+from hki_ml.serving.deals import DealDesk
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.exchange import JSON, Request, Response, encode, tagged
+from hki_ml.serving.investor_pages import Investors
 from hki_ml.serving.lead_pages import Leads
 from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.lookups import Homes, Models
 from hki_ml.serving.openapi import document
-from hki_ml.serving.page import docs_page, leads_page, valuation_page
+from hki_ml.serving.page import deals_page, docs_page, leads_page, valuation_page
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.problem import KINDS, Problem, ProblemError, of_error, respond
 from hki_ml.serving.value_property import ValueProperty
@@ -50,7 +52,7 @@ class Gateway:
 
     Parameters
     ----------
-    valuing, homes, models, desk, leads, events, predictions, cards
+    valuing, homes, models, desk, leads, events, predictions, cards, deals, investors
         The handlers.
     body_max_bytes
         Largest body that is read.
@@ -66,6 +68,8 @@ class Gateway:
     events: EventDoor
     predictions: Predictions
     cards: Cards
+    deals: DealDesk
+    investors: Investors
     body_max_bytes: int = 262_144
     observe: Observe = _unobserved
 
@@ -103,6 +107,8 @@ class Gateway:
             f"{API}/score-lead": self.desk.score,
             f"{API}/predict-conversion": self.desk.convert,
             f"{API}/predict-time-to-close": self.desk.time,
+            f"{API}/match-investors": self.deals.matched,
+            f"{API}/assess-risk": self.deals.assessed,
             EVENTS: self.events,
         }
 
@@ -123,6 +129,7 @@ class Gateway:
         fixed: dict[str, Route] = {
             "/": _page,
             "/leads": _leads,
+            "/deals": _deals,
             "/docs": _docs,
             "/openapi.json": _openapi,
             f"{API}/properties": self.homes.search,
@@ -138,6 +145,7 @@ class Gateway:
             (f"{API}/models/", "/card"): self.cards.one,
             (f"{API}/models/", ""): self.models.one,
             (f"{API}/leads/", ""): self.leads.one,
+            (f"{API}/investors/", ""): self.investors.one,
             (f"{API}/predictions/", "/explanation"): self.predictions.explanation,
             (f"{API}/predictions/", ""): self.predictions.one,
         }
@@ -178,6 +186,10 @@ async def _page(request: Request) -> Response:
 
 async def _leads(request: Request) -> Response:
     return tagged(request, leads_page())
+
+
+async def _deals(request: Request) -> Response:
+    return tagged(request, deals_page())
 
 
 async def _docs(request: Request) -> Response:

@@ -198,7 +198,7 @@ class Spoken:
 
 def envelope(
     spoken: Spoken,
-    lead_id: str,
+    lead_id: str | None,
     now: datetime,
     *,
     prediction_id: str,

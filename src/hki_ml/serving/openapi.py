@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from hki_ml.serving import lead_shapes, shapes
+from hki_ml.serving import deal_shapes, lead_shapes, shapes
 from hki_ml.serving.asked import ValuePropertyBody
+from hki_ml.serving.deals import MatchBody
 from hki_ml.serving.event_door import EventsBody
 from hki_ml.serving.lead_board import FILTERS as LEAD_FILTERS
 from hki_ml.serving.leads import ConversionBody, LeadBody
@@ -26,11 +27,12 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     shapes.ModelData,
     shapes.ProblemBody,
     *lead_shapes.ANSWERS,
+    *deal_shapes.ANSWERS,
 )
 EXAMPLE = {"propertyId": "0001800010", "asOf": "2016-07-01"}
 LEAD = {"leadId": "lead_000123"}
 EVENT = {"eventType": "lead.replied", "entityId": "lead_000123", "properties": {"channel": "phone"}}
-BODIES = (ValuePropertyBody, LeadBody, ConversionBody, EventsBody)
+BODIES = (ValuePropertyBody, LeadBody, ConversionBody, MatchBody, EventsBody)
 
 
 POSTED = (
@@ -93,6 +95,14 @@ def _paths() -> dict[str, Any]:
         f"{API}/predict-time-to-close": _post(
             "When a lead closes or is lost", ("LeadBody", "TimeData"), LEAD
         ),
+        f"{API}/match-investors": _post(
+            "Who should see a deal, why, and what would admit others",
+            ("MatchBody", "MatchData"),
+            LEAD | {"limit": 5},
+        ),
+        f"{API}/assess-risk": _post(
+            "What can go wrong with a deal, and what it costs", ("LeadBody", "RiskData"), LEAD
+        ),
         "/api/v1/events": _post(
             "Take in one event, or up to a thousand under events",
             ("EventsBody", "EventsTaken"),
@@ -130,6 +140,14 @@ def _paths() -> dict[str, Any]:
             parameters=[_path("leadId")],
         ),
         f"{API}/track-record": _get("Whether scores came true", "TrackRecordData", "unavailable"),
+        f"{API}/investors/{{investorId}}": _get(
+            "What is known of an investor, and the open deals that suit them",
+            "InvestorData",
+            "not-found",
+            "unavailable",
+            parameters=[_path("investorId")],
+        ),
+        "/deals": _plain("The page of deals: who buys, and what can go wrong", "text/html"),
         "/leads": _plain("The page of leads: whom to call first, and why", "text/html"),
         f"{API}/properties": _get(
             "Search homes by a piece of their id or area",

@@ -12,10 +12,13 @@ from hki_ml.errors import HkiError
 from hki_ml.events import AnyEvent, encode
 from hki_ml.ports import FeatureStore, Lake, ModelRegistry
 from hki_ml.serving.cards import Cards
+from hki_ml.serving.deals import MATCHING, RISK, DealDesk
 from hki_ml.serving.entities import OnlineEntities
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.gateway import Gateway, Observe
 from hki_ml.serving.homes import HomeFacts, HomeIndex
+from hki_ml.serving.investor_pages import Investors
+from hki_ml.serving.investors import OptedOut
 from hki_ml.serving.lately import recall
 from hki_ml.serving.lead_board import LeadBoard, Scorer
 from hki_ml.serving.lead_history import LeadHistory
@@ -25,7 +28,7 @@ from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.live_leads import FRESH_SECONDS, SERVICE, LiveLeads, state_of
 from hki_ml.serving.lookups import Describe, Homes, Models
 from hki_ml.serving.openapi import document
-from hki_ml.serving.page import docs_page, leads_page, valuation_page
+from hki_ml.serving.page import deals_page, docs_page, leads_page, valuation_page
 from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.replies import Reply
@@ -102,11 +105,14 @@ def open_gateway(
         lambda: stores().features, SERVICE, state_of, fresh_seconds=FRESH_SECONDS
     )
     leads = LiveLeads(stored)
+    opted_out = OptedOut()
     desk = LeadDesk(rooms.asks, leads, log, time.now, time.new_id)
 
     def lake() -> Lake:
         return stores().lake
 
+    board = LeadBoard(lake, leads, rooms.scorer)
+    deals = DealDesk(desk, valuing, rooms.asks[MATCHING], rooms.asks[RISK], opted_out.ids)
     return Gateway(
         valuing,
         Homes(HomeIndex(lambda: stores().lake), valuing),
@@ -114,7 +120,7 @@ def open_gateway(
         desk,
         Leads(
             desk,
-            LeadBoard(lake, leads, rooms.scorer),
+            board,
             LeadHistory(lake, rooms.scorer),
             TrackRecord(lake),
             rooms.scorer,
@@ -124,9 +130,12 @@ def open_gateway(
             leads,
             LeadIds(lake, way_in.catch_up),
             time.now,
+            opted_out.take,
         ),
         Predictions(log, lake, way_in.catch_up),
         Cards(lambda: stores().registry, rooms.describes),
+        deals,
+        Investors(deals, board),
         body_max_bytes=settings.body_max_bytes,
         observe=observe,
     )
@@ -147,6 +156,7 @@ def warm(gateway: Gateway) -> None:
         recall(gateway.predictions.lake(), gateway.desk.leads)
     valuation_page()
     leads_page()
+    deals_page()
     docs_page(document())
     with contextlib.suppress(HkiError, OSError):
         found, _ = gateway.homes.index.search("", 1)

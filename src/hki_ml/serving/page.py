@@ -19,7 +19,8 @@ from hki_ml.serving.exchange import Response
 from hki_ml.serving.problem import KINDS
 
 HTML = "text/html; charset=utf-8"
-LEADS_SCRIPTS = ("wire", "leads_list", "leads_charts", "leads_card", "leads_app")
+LEADS_SCRIPTS = ("wire", "parts", "leads_list", "leads_charts", "leads_card", "leads_app")
+DEALS_SCRIPTS = ("wire", "parts", "leads_list", "map", "deals_card", "deals_app")
 SCRIPTS = ("wire", "facts", "search", "value", "map", "grid", "drivers", "deal", "app")
 
 
@@ -50,6 +51,12 @@ def valuation_page() -> Response:
 def leads_page() -> Response:
     """Return the page at ``/leads``."""
     return _page("leads", ("page", "leads"), LEADS_SCRIPTS)
+
+
+@lru_cache(maxsize=1)
+def deals_page() -> Response:
+    """Return the page at ``/deals``."""
+    return _page("deals", ("page", "leads", "deals"), DEALS_SCRIPTS)
 
 
 def _page(html: str, styles: Sequence[str], scripts: Sequence[str]) -> Response:

@@ -20,7 +20,8 @@ from hki_ml.serving.problem import Problem, ProblemError
 MADE = "prediction.made"
 WHY = (
     "factors", "drivers", "actions", "riskFactors", "accelerationOpportunities", "stages",
-    "valueDrivers", "comparables", "intervals", "confidence",
+    "valueDrivers", "comparables", "intervals", "confidence", "matches", "alternatives", "whyNot",
+    "subScores", "madeOf",
 )  # fmt: skip
 """The parts of an answer that say why."""
 

@@ -25,7 +25,7 @@ from tests.unit.simulation.town import town
 ENDS = datetime(2016, 6, 1, tzinfo=UTC)
 NOW = ENDS + timedelta(hours=6)
 LEADS = 1_500
-ROOMS = ("lead_scoring", "conversion", "time_to_close")
+ROOMS = ("lead_scoring", "conversion", "time_to_close", "investor_matching")
 
 
 @contextlib.contextmanager

@@ -1,9 +1,5 @@
 // One lead's card: what it scores, why, what to do, how it came here, and when it ends.
 const signedPoints = (points, digits = 1) => (points > 0 ? "+" : "") + points.toFixed(digits).replace("-", "−");
-const section = (title, ...content) => make("section", { class: "card" }, make("h2", {}, title), ...content);
-const cell = (text, attributes = {}) => make("td", attributes, text);
-const heads = (...titles) => make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title))));
-const mark = (name, text) => make("div", {}, make("dt", {}, name), make("dd", {}, text));
 
 function headline(id, score) {
   const about = score.estimatedTimeToClose === null ? "–" : `${score.estimatedTimeToClose} days`;

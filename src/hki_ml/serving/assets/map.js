@@ -142,3 +142,12 @@ function moveable(svg) {
 function light(rank) {
   for (const item of document.querySelectorAll("[data-rank]")) item.classList.toggle("lit", item.dataset.rank === String(rank));
 }
+
+function niceSteps(low, high, wanted) {
+  const raw = (high - low) / wanted;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw);
+  const steps = [];
+  for (let at = Math.ceil(low / step) * step; at <= high + step * 1e-6; at += step) steps.push(at);
+  return steps;
+}

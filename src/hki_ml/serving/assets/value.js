@@ -30,15 +30,6 @@ function notes(data) {
   return said.join(" ");
 }
 
-function niceSteps(low, high, wanted) {
-  const raw = (high - low) / wanted;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw);
-  const steps = [];
-  for (let at = Math.ceil(low / step) * step; at <= high + step * 1e-6; at += step) steps.push(at);
-  return steps;
-}
-
 function spans(data) {
   const { p68, p80, p95 } = data.intervals;
   const margin = (p95.high - p95.low) * 0.06 || 1;

@@ -54,9 +54,7 @@ def test_neutralising_the_top_reason_moves_the_score_the_stated_way(asked, pool)
     for at in range(-20, 0):
         for match in asked.answer(deal(at), pool, as_of=NOW).matches:
             top = match.reasons[0]
-            row = asked._table(
-                _deal(at), pool, np.array([pool.place[match.investor_id]]), NOW
-            )
+            row = asked._table(_deal(at), pool, np.array([pool.place[match.investor_id]]), NOW)
             columns = [i for i, n in enumerate(NAMES) if _factor(n) == top.factor]
             changed = row.copy()
             changed[:, columns] = asked.matcher.typical[columns]
