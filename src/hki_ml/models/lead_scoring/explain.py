@@ -137,8 +137,13 @@ def _said(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
-def _driver(factor: str, log_odds: float, behind: str) -> Driver:
+def driver_text(log_odds: float, behind: str) -> str:
+    """Return what a factor does to the odds, and the features behind it, in words."""
     way = "multiplies" if log_odds >= 0 else "divides"
     times = math.exp(abs(log_odds))
-    text = f"{behind or 'as a typical lead, or nearly'}: {way} the odds by {times:.2f}"
+    return f"{behind or 'as a typical lead, or nearly'}: {way} the odds by {times:.2f}"
+
+
+def _driver(factor: str, log_odds: float, behind: str) -> Driver:
+    text = driver_text(log_odds, behind)
     return Driver(factor, log_odds, POINTS_PER_LOG_ODDS * log_odds, text)
