@@ -116,6 +116,24 @@ def simulate(
 
 
 @app.command()
+def score(
+    file: FileArgument,
+    out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
+    model: Annotated[str, typer.Option(help="E.g. lead_scoring.")] = "lead_scoring",
+    also: Annotated[
+        list[str] | None, typer.Option("--with", help="What else, e.g. actions; repeatable.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a CSV that is not UTF-8.")] = None,
+    *,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it ended.")] = False,
+) -> None:
+    """Answer a file of ids with a model, row by row as the service would; rejects beside it."""
+    from hki_ml.terminal import scoring
+
+    scoring.score(file, model, out, resume=resume, also=tuple(also or ()), encoding=encoding)
+
+
+@app.command()
 def serve() -> None:
     """Serve the champion over HTTP, with a page to look at."""
     from hki_ml.terminal import running

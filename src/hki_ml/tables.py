@@ -259,6 +259,23 @@ MATERIALIZED = pa.schema(
 )
 """Which version of each feature table an online store holds, and up to which event time."""
 
+BATCH_PREDICTIONS = pa.schema(
+    [
+        ("prediction_id", pa.string()),
+        ("job_id", pa.string()),
+        ("row_number", pa.int64()),
+        ("entity_id", pa.string()),
+        ("model", pa.string()),
+        ("versions_json", pa.string()),
+        ("as_of", TIME),
+        ("answer_json", pa.string()),
+        ("features_json", pa.string()),
+        ("seen_at", TIME),
+        ("live_events", pa.list_(pa.string())),
+    ]
+)
+"""What was answered in bulk: the facts of a ``prediction.made``, one row an answer, one commit a chunk."""
+
 SCHEMAS: dict[str, pa.Schema] = {
     "events": EVENTS,
     "quarantine": QUARANTINE,
@@ -274,6 +291,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "state_runs": STATE_RUNS,
     "feature_services": FEATURE_SERVICES,
     "materialized": MATERIALIZED,
+    "batch_predictions": BATCH_PREDICTIONS,
 }
 
 

@@ -114,3 +114,102 @@ def groups_of(factors: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64
     if len(names) > MOST_GROUPS:
         raise ValueError(f"expected at most {MOST_GROUPS} groups, got {len(names)}")
     return names, np.array([names.index(factor) for factor in factors], np.int64)
+
+
+def coalition_tables(
+    trees: PackedTrees, group: NDArray[np.int64], rows: FloatArray, reference: FloatArray
+) -> FloatArray:
+    """Return `coalition_sums` of many leads against one reference, shape ``(n, 2**groups)``."""
+    if trees.is_single:
+        rows, reference = single(rows), single(reference)
+    return _each_coalitions(
+        trees.root, trees.feature, trees.threshold, trees.left, trees.right, trees.missing_left,
+        group, int(group.max()) + 1, np.ascontiguousarray(rows, np.float64), reference,
+    ) * trees.scale  # fmt: skip
+
+
+@compiled
+def _each_coalitions(  # noqa: PLR0913, PLR0917 - flat arrays are what numba compiles best
+    root: Int32Array, feature: Int32Array, threshold: FloatArray, left: Int32Array,
+    right: Int32Array, missing_left: NDArray[np.bool_], group: NDArray[np.int64], groups: int,
+    rows: FloatArray, reference: FloatArray,
+) -> FloatArray:  # fmt: skip
+    out = np.empty((len(rows), 1 << groups))
+    for i in range(len(rows)):
+        out[i] = _coalitions(
+            root, feature, threshold, left, right, missing_left, group, groups, rows[i], reference
+        )
+    return out
+
+
+def one_column_typical(
+    trees: PackedTrees, rows: FloatArray, reference: FloatArray, asked: NDArray[np.bool_]
+) -> FloatArray:
+    """Return the trees' sum with one column from the reference, equal to ``predict`` of such a row.
+
+    Only trees that look at the column are walked again; leaves are added in the order of the trees.
+
+    Parameters
+    ----------
+    asked
+        Which column of which row, shape ``(n, columns)``; the others' sums are NaN.
+    """
+    if trees.is_single:
+        rows, reference = single(rows), single(reference)
+    return _one_typical(
+        trees.root, trees.feature, trees.threshold, trees.left, trees.right, trees.missing_left,
+        np.ascontiguousarray(rows, np.float64), reference, asked, _looks_at(trees, rows.shape[1]),
+    ) * trees.scale  # fmt: skip
+
+
+def _looks_at(trees: PackedTrees, columns: int) -> NDArray[np.bool_]:
+    """Return which tree looks at which column, shape ``(trees, columns)``."""
+    found = np.zeros((len(trees.root), columns), bool)
+    for t, start in enumerate(trees.root):
+        open_nodes = [int(start)]
+        while open_nodes:
+            node = open_nodes.pop()
+            if trees.feature[node] >= 0:
+                found[t, trees.feature[node]] = True
+                open_nodes += [int(trees.left[node]), int(trees.right[node])]
+    return found
+
+
+@compiled
+def _leaf(
+    start: int, feature: Int32Array, threshold: FloatArray, left: Int32Array, right: Int32Array,
+    missing_left: NDArray[np.bool_], row: FloatArray,
+) -> float:  # fmt: skip
+    node = start
+    while feature[node] >= 0:
+        value = row[feature[node]]
+        goes_left = missing_left[node] if np.isnan(value) else value <= threshold[node]
+        node = left[node] if goes_left else right[node]
+    return float(threshold[node])
+
+
+@compiled
+def _one_typical(  # noqa: PLR0913, PLR0917 - flat arrays are what numba compiles best
+    root: Int32Array, feature: Int32Array, threshold: FloatArray, left: Int32Array,
+    right: Int32Array, missing_left: NDArray[np.bool_], rows: FloatArray, reference: FloatArray,
+    asked: NDArray[np.bool_], looks_at: NDArray[np.bool_],
+) -> FloatArray:  # fmt: skip
+    out = np.full(rows.shape, np.nan)
+    leaves = np.empty(len(root))
+    for i in range(len(rows)):
+        row = rows[i].copy()
+        for t in range(len(root)):
+            leaves[t] = _leaf(root[t], feature, threshold, left, right, missing_left, row)
+        for c in range(rows.shape[1]):
+            if not asked[i, c]:
+                continue
+            row[c] = reference[c]
+            total = 0.0
+            for t in range(len(root)):
+                if looks_at[t, c]:
+                    total += _leaf(root[t], feature, threshold, left, right, missing_left, row)
+                else:
+                    total += leaves[t]
+            out[i, c] = total
+            row[c] = rows[i, c]
+    return out

@@ -32,10 +32,11 @@ class HomeFacts(OnlineEntities):
         keep: int = 20_000,
         fresh_seconds: float = 30.0,
     ) -> None:
-        super().__init__(store, SERVICE, _facts, keep=keep, fresh_seconds=fresh_seconds)
+        super().__init__(store, SERVICE, facts_of, keep=keep, fresh_seconds=fresh_seconds)
 
 
-def _facts(row: OnlineRow) -> dict[str, FactValue]:
+def facts_of(row: OnlineRow) -> dict[str, FactValue]:
+    """Return the facts in a stored row of a home."""
     values = row.values
     facts: dict[str, FactValue] = {name: plain(values.get(name)) for name in FACTS}
     facts |= {

@@ -36,6 +36,15 @@ def answer_all(
     held = holder.held
     if held is None:
         return [unavailable("no valuation model is loaded yet")] * len(questions)
+    return answer_held(held, questions, remembered)
+
+
+def answer_held(
+    held: Held[ValuationModel],
+    questions: Sequence[Question],
+    remembered: RememberedAnswers | None = None,
+) -> list[Reply]:
+    """Return a reply to each question by a model that is at hand."""
     return [_remembered(held, question, remembered) for question in questions]
 
 

@@ -19,6 +19,7 @@ from hki_ml.learning.lead_features import FACT_PREFIX, factor_of
 from hki_ml.learning.tree_reasons import coalition_sums, groups_of
 from hki_ml.models.lead_scoring.answer import Driver
 from hki_ml.models.lead_scoring.features import RATE
+from hki_ml.models.lead_scoring.lean import summed
 from hki_ml.models.lead_scoring.scale import POINTS_PER_LOG_ODDS
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ class Explainer:
         The typical lead, a row of the matrix.
     weights
         From what each coalition is worth to each factor's Shapley value, ``(factors, 2**factors)``.
-    members
-        Which factors each coalition holds, shape ``(2**factors, factors)``.
     has_rate
         Whether each coalition brings the lead's own starting rate, ``None`` if trees start alike.
     """
@@ -61,7 +60,6 @@ class Explainer:
     group: NDArray[np.int64]
     typical: FloatArray
     weights: FloatArray
-    members: NDArray[np.bool_]
     has_rate: NDArray[np.bool_] | None
 
     @classmethod
@@ -74,7 +72,7 @@ class Explainer:
         weights = np.column_stack([shapley(unit) for unit in np.eye(len(members))])
         rate = factor_of(RATE)
         has_rate = members[:, factors.index(rate)] if follows_rate and rate in factors else None
-        return cls(factors, group, typical, weights, members, has_rate)
+        return cls(factors, group, typical, weights, has_rate)
 
     def explain(self, scorer: Scorer, row: FloatArray, features: Mapping[str, Any]) -> Reasons:
         """Return why this row of the matrix has its log-odds, in the words of its features."""
@@ -111,14 +109,28 @@ class Explainer:
     def values(self, scorer: Scorer, row: FloatArray) -> tuple[FloatArray, float]:
         """Return each factor's log-odds, shape ``(factors,)``, and the typical lead's log-odds."""
         sums = coalition_sums(scorer.trees, self.group, (row, self.typical))
-        rate = scorer.rate(np.stack([row, self.typical]))
-        from_where = rate[1] if self.has_rate is None else np.where(self.has_rate, *rate)
-        if scorer.lean is not None:
-            ours, theirs = scorer.lean.parts(np.stack([row, self.typical]))
-            by_factor = np.bincount(self.group, ours - theirs, len(self.factors))
-            from_where = from_where + self.members @ by_factor + theirs.sum() + scorer.lean.level
-        worth = scorer.calibrated(sums + from_where)
+        worth = scorer.calibrated(sums + self.starts(scorer, row[None])[0])
         return self.weights @ worth, float(worth[0])
+
+
+    def starts(self, scorer: Scorer, rows: FloatArray) -> FloatArray:
+        """Return where the trees start under each coalition, shape ``(n, 2**factors)``."""
+        typical = scorer.rate(self.typical[None])[0]
+        out = np.full((len(rows), self.weights.shape[1]), typical)
+        if self.has_rate is not None:
+            out = np.where(self.has_rate, scorer.rate(rows)[:, None], typical)
+        if scorer.lean is None:
+            return out
+        theirs = scorer.lean.parts(self.typical[None])
+        moved = scorer.lean.parts(rows) - theirs
+        by_factor = np.zeros((len(rows), len(self.factors)))
+        for column, factor in enumerate(self.group):
+            by_factor[:, factor] += moved[:, column]
+        # Sum by sum and not as a product of matrices, which rounds one row otherwise than many.
+        of_coalition = np.zeros((len(rows), 1))
+        for factor in range(len(self.factors)):
+            of_coalition = np.hstack([of_coalition, of_coalition + by_factor[:, factor : factor + 1]])
+        return out + (of_coalition + (summed(theirs)[0] + scorer.lean.level))
 
 
 def spoken(names: Sequence[str], features: Mapping[str, Any]) -> str:
@@ -144,8 +156,13 @@ def _said(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
-def _driver(factor: str, log_odds: float, behind: str) -> Driver:
+def driver_text(log_odds: float, behind: str) -> str:
+    """Return what a factor does to the odds, and the features behind it, in words."""
     way = "multiplies" if log_odds >= 0 else "divides"
     times = math.exp(abs(log_odds))
-    text = f"{behind or 'as a typical lead, or nearly'}: {way} the odds by {times:.2f}"
+    return f"{behind or 'as a typical lead, or nearly'}: {way} the odds by {times:.2f}"
+
+
+def _driver(factor: str, log_odds: float, behind: str) -> Driver:
+    text = driver_text(log_odds, behind)
     return Driver(factor, log_odds, POINTS_PER_LOG_ODDS * log_odds, text)

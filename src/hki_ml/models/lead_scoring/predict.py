@@ -20,7 +20,7 @@ from hki_ml.models.lead_scoring.answer import LeadScore
 from hki_ml.models.lead_scoring.boosters import Recipe
 from hki_ml.models.lead_scoring.calibration import Curve, Doubt
 from hki_ml.models.lead_scoring.explain import Explainer
-from hki_ml.models.lead_scoring.features import prepared, starting_log_odds
+from hki_ml.models.lead_scoring.features import RATE, prepared, starting_log_odds
 from hki_ml.models.lead_scoring.lean import Lean
 from hki_ml.models.lead_scoring.scale import points_of, recommendation_of
 
@@ -125,9 +125,16 @@ class LeadScorer:
     def __init__(self, scorer: Scorer, *, version: str) -> None:
         self.scorer = scorer
         self.version = version
-        self._explainer = Explainer.of(
+        self.explainer = Explainer.of(
             scorer.matrix.factors, scorer.typical, scorer.recipe.follows_rate
         )
+
+    @property
+    def rate_column(self) -> int | None:
+        """The column that trees start from, ``None`` if they start alike."""
+        names = self.scorer.matrix.names
+        follows = self.scorer.recipe.follows_rate and RATE in names
+        return names.index(RATE) if follows else None
 
     def margin_of(self, states: pd.DataFrame) -> FloatArray:
         """Return the calibrated log-odds of many leads at their ``event_timestamp``.
@@ -155,12 +162,12 @@ class LeadScorer:
         rows = np.vstack([row, *(idea.row for idea in ideas)]) if ideas else row
         margins = scorer.margin(rows)
         margin = float(margins[0])
-        reasons = self._explainer.explain(scorer, row[0], features)
+        reasons = self.explainer.explain(scorer, row[0], features)
         probability = 1 / (1 + math.exp(-margin))
         known = [features.get(name) for name in scorer.expected]
         completeness = sum(map(_is_known, known)) / len(known) if known else 1.0
         confidence = min(
-            1 - float(scorer.doubt(margins[:1])[0]), completeness, _freshness(state, as_of)
+            1 - float(scorer.doubt(margins[:1])[0]), completeness, freshness(state, as_of)
         )
         score = points_of(margin)
         actions = [idea.told(margin, float(m)) for idea, m in zip(ideas, margins[1:], strict=True)]
@@ -196,7 +203,7 @@ def _is_known(value: Any) -> bool:
     return value is not None and value == value  # noqa: PLR0124 - NaN
 
 
-def _freshness(state: Mapping[str, Any], as_of: datetime) -> float:
+def freshness(state: Mapping[str, Any], as_of: datetime) -> float:
     """Return 1 for a state of the last 90 days, then half as much every half year."""
     since = state.get("event_timestamp")
     if not isinstance(since, datetime) or since != since:  # noqa: PLR0124 - NaT

@@ -49,7 +49,7 @@ def test_reasons_add_up_and_shares_sum_to_one(room, later):
 
 def test_without_its_top_reason_a_score_moves_the_way_that_was_said(room, scorer, later):
     table = scorer.table(later.iloc[:500])
-    explainer = room._explainer
+    explainer = room.explainer
     members = coalitions(len(explainer.factors))
     kept = 0
     for row in table:
@@ -73,7 +73,7 @@ def test_top_reasons_stay_under_small_noise(room, scorer, later):
     noisy = table + 0.01 * spread * random.normal(size=table.shape)
     alike = []
     for row, moved in zip(table, noisy, strict=True):
-        tops = [_top(np.abs(room._explainer.values(scorer, r)[0])) for r in (row, moved)]
+        tops = [_top(np.abs(room.explainer.values(scorer, r)[0])) for r in (row, moved)]
         alike.append(len(tops[0] & tops[1]) / len(tops[0] | tops[1]))
     assert np.mean(alike) >= 0.8
 
