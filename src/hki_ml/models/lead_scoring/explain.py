@@ -112,7 +112,6 @@ class Explainer:
         worth = scorer.calibrated(sums + self.starts(scorer, row[None])[0])
         return self.weights @ worth, float(worth[0])
 
-
     def starts(self, scorer: Scorer, rows: FloatArray) -> FloatArray:
         """Return where the trees start under each coalition, shape ``(n, 2**factors)``."""
         typical = scorer.rate(self.typical[None])[0]
@@ -127,10 +126,13 @@ class Explainer:
         for column, factor in enumerate(self.group):
             by_factor[:, factor] += moved[:, column]
         # Sum by sum and not as a product of matrices, which rounds one row otherwise than many.
-        of_coalition = np.zeros((len(rows), 1))
+        of_coalition: FloatArray = np.zeros((len(rows), 1))
         for factor in range(len(self.factors)):
-            of_coalition = np.hstack([of_coalition, of_coalition + by_factor[:, factor : factor + 1]])
-        return out + (of_coalition + (summed(theirs)[0] + scorer.lean.level))
+            of_coalition = np.hstack(
+                [of_coalition, of_coalition + by_factor[:, factor : factor + 1]]
+            )
+        whole: FloatArray = out + (of_coalition + (summed(theirs)[0] + scorer.lean.level))
+        return whole
 
 
 def spoken(names: Sequence[str], features: Mapping[str, Any]) -> str:
