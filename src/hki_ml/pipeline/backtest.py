@@ -11,10 +11,12 @@ import numpy as np
 
 from hki_ml.catalog import room
 from hki_ml.errors import BadInput
+from hki_ml.mapping.deals import DealMapping
 from hki_ml.mapping.format import Mapping
 from hki_ml.mapping.leads import LeadMapping
 from hki_ml.mapping.loading import AnyMapping
-from hki_ml.models.model import Report
+from hki_ml.models.model import Model, Report
+from hki_ml.pipeline.deal_frame import deal_frame
 from hki_ml.pipeline.lead_frame import lead_frame
 from hki_ml.pipeline.reading import Tally
 from hki_ml.pipeline.sale_frame import sale_frame
@@ -71,7 +73,9 @@ class Question:
     threads: int = 2
 
 
-def backtest(model: str, path: Path, mapping: AnyMapping, question: Question) -> Backtested:
+def backtest(
+    model: str, path: Path, mapping: AnyMapping | DealMapping, question: Question
+) -> Backtested:
     """Train on what the file knew before the cut-off and judge on what came after.
 
     Raises
@@ -85,15 +89,8 @@ def backtest(model: str, path: Path, mapping: AnyMapping, question: Question) ->
         does not learn from what the mapping describes.
     """
     rooms = room(model)
-    of_leads = isinstance(mapping, LeadMapping)
-    if of_leads == ("sales" in rooms.TABLES):
-        wanted = "sales" if of_leads else "leads"
-        raise BadInput(f"{model} learns from {wanted}: expected a mapping of them")
-    read = (
-        _leads(path, mapping, question)
-        if isinstance(mapping, LeadMapping)
-        else _sales(path, mapping, question)
-    )
+    _check_kind(model, rooms, mapping)
+    read = _read(path, mapping, question)
     cutoff, until = read.cutoff or question.cutoff, question.until
     if cutoff is None:
         cutoff = rooms.default_cutoff(read.frame)
@@ -113,6 +110,23 @@ class _Read:
     tally: Tally
     is_in_time: bool
     cutoff: datetime | None = None
+
+
+def _check_kind(model: str, rooms: Model, mapping: AnyMapping | DealMapping) -> None:
+    wanted = next(name for name in ("sales", "leads", "deals") if name in rooms.TABLES)
+    got = "deals" if isinstance(mapping, DealMapping) else "sales"
+    got = "leads" if isinstance(mapping, LeadMapping) else got
+    if wanted != got:
+        raise BadInput(f"{model} learns from {wanted}: expected a mapping of them")
+
+
+def _read(path: Path, mapping: AnyMapping | DealMapping, question: Question) -> _Read:
+    if isinstance(mapping, DealMapping):
+        found = deal_frame(path, mapping, as_of=question.now)
+        return _Read(found.rows, found.tally, is_in_time=True)
+    if isinstance(mapping, LeadMapping):
+        return _leads(path, mapping, question)
+    return _sales(path, mapping, question)
 
 
 def _sales(path: Path, mapping: Mapping, question: Question) -> _Read:

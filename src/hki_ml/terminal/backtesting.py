@@ -26,6 +26,7 @@ def backtest(
     seed: int,
 ) -> None:
     """Run the backtest, print its tables and write them to ``out``."""
+    from hki_ml.mapping.deals import load_deal_mapping
     from hki_ml.mapping.loading import load_mapping
     from hki_ml.pipeline.backtest import Question
     from hki_ml.pipeline.backtest import backtest as run
@@ -35,7 +36,8 @@ def backtest(
         cutoff, until = (None if day is None else day.replace(tzinfo=UTC) for day in period)
         question = Question(cutoff, until, datetime.now(UTC), seed, load_settings().threads)
         with Console(stderr=True).status("reading, training, judging: minutes on a large file"):
-            found = run(model, file, load_mapping(mapping), question)
+            said = load_deal_mapping(mapping) or load_mapping(mapping)
+            found = run(model, file, said, question)
         _print(found)
         if out is not None:
             out.write_text(json.dumps(found.as_json(), indent=1, sort_keys=True) + "\n")

@@ -25,8 +25,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-RANKED = 200  # of the admitted, the best by habit and taste: only they are looked at in full
-NEARLY = 60  # of those not admitted
+RANKED = 150  # of the admitted, the best by habit and taste: only they are looked at in full
+NEARLY = 40  # of those not admitted
 ALTERNATIVES = 5
 LEFT = NAMES.index("capacity_left")
 __all__ = ["InvestorMatcher", "load"]
@@ -61,7 +61,7 @@ class InvestorMatcher:
         """Return the investors who should see a deal, with reasons that add up.
 
         Who opted out is never in it; who has bought as many this month as they can is not admitted.
-        With more than 200 admitted only the 200 best by habit and taste are ranked in full.
+        With more than 150 admitted only the 150 best by habit and taste are ranked in full.
 
         Parameters
         ----------

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hki_ml.models.investor_matching import artifact
+from hki_ml.models.investor_matching.awards import backtest as run_awards
 from hki_ml.models.investor_matching.evaluate import (
     Backtest,
     judged_rows,
@@ -63,10 +64,14 @@ def fit(
 def backtest(
     frame: pd.DataFrame, *, cutoff: datetime, until: datetime | None, seed: int, threads: int
 ) -> Backtest:
-    """Train on what was known before ``cutoff`` and judge on the deals shown in ``[cutoff, until)``."""
+    """Train on what was known before ``cutoff`` and judge on the deals of ``[cutoff, until)``.
+
+    Where a frame only says who took each deal, everybody who took enough of late is a candidate.
+    """
     end = None if until is None else pd.Timestamp(until)
     start = pd.Timestamp(cutoff)
-    return run_backtest(frame, cutoff=start, until=end, seed=seed, threads=threads)
+    judge = run_backtest if "shown_known_at" in frame else run_awards
+    return judge(frame, cutoff=start, until=end, seed=seed, threads=threads)
 
 
 def default_cutoff(frame: pd.DataFrame) -> datetime:
