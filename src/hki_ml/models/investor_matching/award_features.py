@@ -5,6 +5,7 @@ Deals come in rounds (auction days); a round is looked at with what came in earl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ TREES: dict[str, Any] = {
 ROUNDS = 30
 NEIGHBOURS = 150
 FEATURES = (
-    "trees, last year", "trees, decayed", "neighbours by amounts, last year",
+    "trees, last year", "trees, decayed", "trees by amounts, last year", "neighbours by amounts, last year",
     "neighbours, last year", "neighbours, decayed", "popularity, last year",
     "popularity, decayed", "same home before", "took the home last", "factors",
 )  # fmt: skip
@@ -48,19 +49,32 @@ class Round:
 
 
 def content(rows: pd.DataFrame) -> FloatArray:
-    """Return the numbers among the facts, amounts as logs, the place last; shape ``(n, facts + 2)``."""
-    columns = []
-    for name in sorted(c for c in rows.columns if c.startswith(FACT)):
-        if name in {FACT + "latitude", FACT + "longitude"} or rows[name].dtype == object:
-            continue
-        values = rows[name].to_numpy(np.float64)
-        columns.append(np.log(np.maximum(values, 50.0)) if name.endswith("_usd") else values)
-    for name in ("latitude", "longitude"):
-        has = FACT + name in rows
-        columns.append(
-            rows[FACT + name].to_numpy(np.float64) if has else np.full(len(rows), np.nan)
-        )
-    return np.asarray(np.column_stack(columns), np.float64)
+    """Return the numbers among the facts, shape ``(n, columns)``: `amounts`, others, the place last."""
+    others = [
+        rows[name].to_numpy(np.float64)
+        for name in sorted(c for c in rows.columns if c.startswith(FACT))
+        if not name.endswith("_usd")
+        and name not in {FACT + "latitude", FACT + "longitude"}
+        and rows[name].dtype != object
+    ]
+    return np.asarray(np.column_stack([amounts(rows), *others, _where(rows)]), np.float64)
+
+
+def amounts(rows: pd.DataFrame) -> FloatArray:
+    """Return the logs of all amounts and of the first over each other one, shape ``(n, columns)``."""
+    names = sorted(c for c in rows.columns if c.startswith(FACT) and c.endswith("_usd"))
+    logs = [np.log(np.maximum(rows[name].to_numpy(np.float64), 50.0)) for name in names]
+    ratios = [logs[0] - each for each in logs[1:]]
+    if not logs:
+        return np.zeros((len(rows), 1))
+    return np.asarray(np.column_stack([*logs, *ratios]), np.float64)
+
+
+def _where(rows: pd.DataFrame) -> FloatArray:
+    names = (FACT + "latitude", FACT + "longitude")
+    nothing = np.full(len(rows), np.nan)
+    parts = [rows[n].to_numpy(np.float64) if n in rows else nothing for n in names]
+    return np.asarray(np.column_stack(parts), np.float64)
 
 
 def round_of(history: pd.DataFrame, rows: pd.DataFrame, *, seed: int, threads: int) -> Round | None:
@@ -88,7 +102,8 @@ def round_of(history: pd.DataFrame, rows: pd.DataFrame, *, seed: int, threads: i
 
 
 def _seconds(rows: pd.DataFrame) -> FloatArray:
-    return rows["event_timestamp"].dt.as_unit("us").astype("int64").to_numpy() / 1e6
+    whole = rows["event_timestamp"].dt.as_unit("us").astype("int64").to_numpy()
+    return np.asarray(whole / 1e6, np.float64)
 
 
 class _Past:
@@ -104,12 +119,13 @@ class _Past:
 
     def features(self, rows: pd.DataFrame, *, seed: int, threads: int) -> FloatArray:
         """Return ``FEATURES`` of every deal and candidate."""
-        decay = 0.5 ** (self.age["recent"] - 1)
+        decay = 0.4 ** (self.age["recent"] - 1)
         even = np.ones(len(self.last))
         params = TREES | {"seed": seed, "num_threads": threads}
         parts = [
             self._trees(self.last, even, rows, params),
             self._trees(self.recent, decay, rows, params),
+            self._trees(self.last, even, rows, params, seen=amounts),
             self._near(self.last, even, rows, with_place=False),
             self._near(self.last, even, rows, with_place=True),
             self._near(self.recent, decay, rows, with_place=True),
@@ -124,8 +140,9 @@ class _Past:
         return np.asarray(past["investor_id"].map(self.place).fillna(-1), np.int64)
 
     def _trees(
-        self, past: pd.DataFrame, weight: FloatArray, rows: pd.DataFrame, params: dict[str, Any]
-    ) -> FloatArray:
+        self, past: pd.DataFrame, weight: FloatArray, rows: pd.DataFrame, params: dict[str, Any],
+        *, seen: Callable[[pd.DataFrame], FloatArray] = content,
+    ) -> FloatArray:  # fmt: skip
         import lightgbm
 
         who = self._who(past)
@@ -134,9 +151,9 @@ class _Past:
         out: FloatArray = np.full((len(rows), self.n), np.log(FLOOR))
         if len(names) < 2:
             return out
-        data = lightgbm.Dataset(content(past)[kept], label, weight=weight[kept])
+        data = lightgbm.Dataset(seen(past)[kept], label, weight=weight[kept])
         trees = lightgbm.train(params | {"num_class": len(names)}, data, ROUNDS)
-        out[:, names] = np.log(np.asarray(trees.predict(content(rows), num_threads=1)) + FLOOR)
+        out[:, names] = np.log(np.asarray(trees.predict(seen(rows), num_threads=1)) + FLOOR)
         return out
 
     def _near(
@@ -144,13 +161,12 @@ class _Past:
     ) -> FloatArray:
         from scipy.spatial import cKDTree
 
-        here, there = content(rows), content(past)
+        here, there = amounts(rows), amounts(past)
+        if with_place:
+            here = np.column_stack([here, _where(rows)])
+            there = np.column_stack([there, _where(past)])
         scale = np.nanstd(there, axis=0)
         scale = np.where(scale > 0, scale, 1.0)
-        if with_place:
-            scale[-2:] /= 2.0
-        else:
-            here, there, scale = here[:, :-2], there[:, :-2], scale[:-2]
         middle = np.nan_to_num(np.nanmedian(there, axis=0))
         here, there = (np.nan_to_num((x - middle) / scale, nan=4.0) for x in (here, there))
         count = min(NEIGHBOURS, len(past))

@@ -21,7 +21,7 @@ from hki_ml.models.investor_matching.judging import Lists, side_by_side
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-LESSONS = 4  # earlier rounds that weights are learned from
+LESSONS = 2  # earlier rounds that weights are learned from
 MOST_DEALS = 3_000  # of a round, in a lesson
 RIDGE = 1e-3
 MOST_ROUNDS = 60
