@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[float, float]] = {
     "builder": (0.1, 0.0),
 }
 OPT_OUT_DAYS = 3_000.0  # mean time until somebody wants no more offers
-KEENNESS = (-1.4, 1.2)  # log-odds of a positive answer: mean and spread over investors
+KEENNESS = (-1.8, 1.2)  # log-odds of a positive answer: mean and spread over investors
 NAMED_AREAS = 0.7  # taste of an area from which on it is named in the criteria
 
 
