@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hki_ml.serving.gateway import Gateway
+    from hki_ml.serving.jobs_worker import JobWorker
     from hki_ml.serving.opening import Rooms, Stores, WayIn
     from hki_ml.settings import Settings
 
@@ -73,6 +74,7 @@ class GatewayService:
 
         configure()
         settings = load_settings()
+        self.worker = _worker(settings)
         self.backend = self.connect(settings)
         self.warmed = threading.Event()
         gateway = open_gateway(
@@ -81,8 +83,10 @@ class GatewayService:
             self.way_in(settings),
             settings=settings.serving,
             observe=observe,
+            jobs=self.worker.jobs,
         )
         type(self).opened = gateway
+        self.worker.start()
         threading.Thread(target=self._warm, args=(gateway,), name="warm", daemon=True).start()
 
     @staticmethod
@@ -147,6 +151,11 @@ class GatewayService:
         """Say what can go wrong with a deal."""
         return await self._answer(ctx)
 
+    @bentoml.api(route="/api/v1/ml/batch", input_spec=AnyBody, output_spec=AnyBody)
+    async def batch(self, ctx: Context) -> BentoResponse:
+        """Take a file of questions in."""
+        return await self._answer(ctx)
+
     @bentoml.api(route="/api/v1/events", input_spec=AnyBody, output_spec=AnyBody)
     async def take_events(self, ctx: Context) -> BentoResponse:
         """Take events in."""
@@ -171,8 +180,18 @@ class GatewayService:
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Take the gateway from the front door."""
+        """Take the gateway from the front door, and end the work on jobs until the next start."""
         type(self).opened = None
+        self.worker.close()
+
+
+def _worker(settings: Settings) -> JobWorker:
+    """Return who does the jobs of this home."""
+    from hki_ml.serving.bulks import BULKS
+    from hki_ml.serving.jobs_worker import JobWorker
+
+    models = {name: bulk.also for name, bulk in BULKS.items()}
+    return JobWorker(settings.jobs_path, models, program="hki_ml.terminal.working")
 
 
 def _rooms(gateway: Any) -> Rooms:

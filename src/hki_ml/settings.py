@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         return self.home / "mlflow"
 
     @property
+    def jobs_path(self) -> Path:
+        """Folder of files of questions and their answers, a folder a job."""
+        return (self.home / "jobs").absolute()
+
+    @property
     def model_cache_path(self) -> Path:
         """Folder of the last good models, used when the registry does not answer."""
         return self.home / "models"

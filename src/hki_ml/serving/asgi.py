@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -15,6 +16,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SYSTEM = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+PIECE_BYTES = 1 << 18
 PICKLE = "application/vnd.bentoml+pickle"
 
 
@@ -117,6 +119,10 @@ async def reply(send: Send, response: Response) -> None:
     """Send a response."""
     headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in response.all_headers()]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.file is not None:
+        with await asyncio.to_thread(response.file.open, "rb") as file:
+            while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": response.body})
 
 

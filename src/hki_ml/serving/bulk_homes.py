@@ -60,7 +60,7 @@ class HomeBulk:
     model: str = VALUATION
     rooms: tuple[str, ...] = (VALUATION,)
     also: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ("property_id",)
+    keys: tuple[str, ...] = ("property_id", "id")
     takes_facts: bool = True
 
     def pin(self, lake: Lake) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class LeadBulk:
     model: str
     rooms: tuple[str, ...]
     also: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ("lead_id",)
+    keys: tuple[str, ...] = ("lead_id", "id")
     takes_facts: bool = False
 
     def pin(self, lake: Lake) -> dict[str, Any]:

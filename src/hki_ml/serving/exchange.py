@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -40,12 +41,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back."""
+    """What goes back; ``file`` is sent piece by piece in place of the body."""
 
     status: int
     body: bytes
     media_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    file: Path | None = None
 
     def with_headers(self, *more: tuple[str, str]) -> Response:
         """Return the same response with further headers."""
@@ -53,9 +55,10 @@ class Response:
 
     def all_headers(self) -> list[tuple[str, str]]:
         """Return every header but the connection's own."""
+        length = len(self.body) if self.file is None else self.file.stat().st_size
         return [
             ("content-type", self.media_type),
-            ("content-length", str(len(self.body))),
+            ("content-length", str(length)),
             ("x-content-type-options", "nosniff"),
             *self.headers,
         ]

@@ -20,11 +20,12 @@ from hki_ml.serving.deals import DealDesk
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.exchange import JSON, Request, Response, encode, tagged
 from hki_ml.serving.investor_pages import Investors
+from hki_ml.serving.jobs import MOST_BYTES, Jobs
 from hki_ml.serving.lead_pages import Leads
 from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.lookups import Homes, Models
 from hki_ml.serving.openapi import document
-from hki_ml.serving.page import deals_page, docs_page, leads_page, valuation_page
+from hki_ml.serving.page import deals_page, docs_page, jobs_page, leads_page, valuation_page
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.problem import KINDS, Problem, ProblemError, of_error, respond
 from hki_ml.serving.value_property import ValueProperty
@@ -35,7 +36,8 @@ ROOT = "/api/v1"
 API = f"{ROOT}/ml"
 VALUE_PROPERTY = f"{API}/value-property"
 EVENTS = f"{ROOT}/events"
-EVENTS_MAX_BYTES = 16_777_216  # a thousand events of 16 kB
+BATCH, JOBS = f"{API}/batch", f"{API}/jobs"
+LIMITS = {EVENTS: 16_777_216, BATCH: MOST_BYTES}  # bytes; a thousand events of 16 kB
 
 Route = Callable[[Request], Awaitable[Response]]
 ItemRoute = Callable[[Request, str], Awaitable[Response]]
@@ -52,7 +54,7 @@ class Gateway:
 
     Parameters
     ----------
-    valuing, homes, models, desk, leads, events, predictions, cards, deals, investors
+    valuing, homes, models, desk, leads, events, predictions, cards, deals, investors, jobs
         The handlers.
     body_max_bytes
         Largest body that is read.
@@ -70,6 +72,7 @@ class Gateway:
     cards: Cards
     deals: DealDesk
     investors: Investors
+    jobs: Jobs
     body_max_bytes: int = 262_144
     observe: Observe = _unobserved
 
@@ -91,14 +94,14 @@ class Gateway:
             log.exception("request_failed", request_id=request_id, route=route)
             response = respond(Problem("internal", KINDS["internal"][2]), request_id)
         if request.method == "HEAD":
-            response = replace(response, body=b"")
+            response = replace(response, body=b"", file=None)
         self.observe(route, response.status, time.perf_counter() - started)
         return response.with_headers(("x-request-id", request_id))
 
     def body_limit(self, path: str) -> int | None:
         """Return how many bytes a body may have that is posted there; ``None`` where none is read."""
-        if path == EVENTS:
-            return EVENTS_MAX_BYTES
+        if path in LIMITS:
+            return LIMITS[path]
         return self.body_max_bytes if path in self._posts() else None
 
     def _posts(self) -> dict[str, Route]:
@@ -110,6 +113,7 @@ class Gateway:
             f"{API}/match-investors": self.deals.matched,
             f"{API}/assess-risk": self.deals.assessed,
             EVENTS: self.events,
+            BATCH: self.jobs.create,
         }
 
     def too_large(self, request: Request) -> Response:
@@ -130,6 +134,8 @@ class Gateway:
             "/": _page,
             "/leads": _leads,
             "/deals": _deals,
+            "/jobs": _jobs,
+            JOBS: self.jobs.all,
             "/docs": _docs,
             "/openapi.json": _openapi,
             f"{API}/properties": self.homes.search,
@@ -148,11 +154,15 @@ class Gateway:
             (f"{API}/investors/", ""): self.investors.one,
             (f"{API}/predictions/", "/explanation"): self.predictions.explanation,
             (f"{API}/predictions/", ""): self.predictions.one,
+            (f"{JOBS}/", "/result"): self.jobs.result,
+            (f"{JOBS}/", "/rejects"): self.jobs.rejects,
+            (f"{JOBS}/", ""): self.jobs.one,
         }
         for (prefix, suffix), answer in items.items():
             item = path.removeprefix(prefix).removesuffix(suffix)
             if path == prefix + item + suffix and item and "/" not in item:
-                _allow(request, "GET", "HEAD")
+                ends = ("DELETE",) if (prefix, suffix) == (f"{JOBS}/", "") else ()
+                _allow(request, "GET", "HEAD", *ends)
                 name = unquote(item, errors="replace")
                 return prefix + "{id}" + suffix, partial(_item, answer, name)
         raise ProblemError(Problem("not-found", "no such route; see /docs"))
@@ -161,7 +171,7 @@ class Gateway:
         limit = self.body_limit(request.path) or 0
         if len(request.body) > limit:
             raise ProblemError(Problem("too-large", f"expected at most {limit} bytes"))
-        if request.media_type != JSON:
+        if request.media_type != JSON and request.path != BATCH:  # takes files, and looks itself
             got = request.media_type[:80] or "none"
             raise ProblemError(Problem("media-type", f"expected {JSON}, got {got}"))
         if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -190,6 +200,10 @@ async def _leads(request: Request) -> Response:
 
 async def _deals(request: Request) -> Response:
     return tagged(request, deals_page())
+
+
+async def _jobs(request: Request) -> Response:
+    return tagged(request, jobs_page())
 
 
 async def _docs(request: Request) -> Response:

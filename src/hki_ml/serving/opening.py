@@ -19,6 +19,7 @@ from hki_ml.serving.gateway import Gateway, Observe
 from hki_ml.serving.homes import HomeFacts, HomeIndex
 from hki_ml.serving.investor_pages import Investors
 from hki_ml.serving.investors import OptedOut
+from hki_ml.serving.jobs import Jobs
 from hki_ml.serving.lately import recall
 from hki_ml.serving.lead_board import LeadBoard, Scorer
 from hki_ml.serving.lead_history import LeadHistory
@@ -28,7 +29,7 @@ from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.live_leads import FRESH_SECONDS, SERVICE, LiveLeads, state_of
 from hki_ml.serving.lookups import Describe, Homes, Models
 from hki_ml.serving.openapi import document
-from hki_ml.serving.page import deals_page, docs_page, leads_page, valuation_page
+from hki_ml.serving.page import deals_page, docs_page, jobs_page, leads_page, valuation_page
 from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.replies import Reply
@@ -93,6 +94,7 @@ def open_gateway(
     *,
     settings: ServingSettings,
     observe: Observe,
+    jobs: Jobs,
     clock: Clock | None = None,
 ) -> Gateway:
     """Return the gateway; the stores are reached at the first use."""
@@ -136,6 +138,7 @@ def open_gateway(
         Cards(lambda: stores().registry, rooms.describes),
         deals,
         Investors(deals, board),
+        jobs,
         body_max_bytes=settings.body_max_bytes,
         observe=observe,
     )
@@ -157,6 +160,7 @@ def warm(gateway: Gateway) -> None:
     valuation_page()
     leads_page()
     deals_page()
+    jobs_page()
     docs_page(document())
     with contextlib.suppress(HkiError, OSError):
         found, _ = gateway.homes.index.search("", 1)

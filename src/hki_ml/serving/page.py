@@ -1,4 +1,4 @@
-"""The pages: those of homes and of leads, each put together from its files into one, and the API's.
+"""The pages: those of homes, of leads and of jobs, each put together from its files into one, and the API's.
 
 Each is one HTML document without any further request for code or style; the Content-Security-Policy
 allows exactly its own style and script, by their hashes.
@@ -21,6 +21,7 @@ from hki_ml.serving.problem import KINDS
 HTML = "text/html; charset=utf-8"
 LEADS_SCRIPTS = ("wire", "parts", "leads_list", "leads_charts", "leads_card", "leads_app")
 DEALS_SCRIPTS = ("wire", "parts", "leads_list", "map", "deals_card", "deals_app")
+JOBS_SCRIPTS = ("wire", "jobs_list", "jobs_app")
 SCRIPTS = ("wire", "facts", "search", "value", "map", "grid", "drivers", "deal", "app")
 
 
@@ -57,6 +58,12 @@ def leads_page() -> Response:
 def deals_page() -> Response:
     """Return the page at ``/deals``."""
     return _page("deals", ("page", "leads", "deals"), DEALS_SCRIPTS)
+
+
+@lru_cache(maxsize=1)
+def jobs_page() -> Response:
+    """Return the page at ``/jobs``."""
+    return _page("jobs", ("page", "jobs"), JOBS_SCRIPTS)
 
 
 def _page(html: str, styles: Sequence[str], scripts: Sequence[str]) -> Response:

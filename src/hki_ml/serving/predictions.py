@@ -11,11 +11,14 @@ from uuid import UUID
 import msgspec
 import orjson
 
+from hki_ml.batch import audit
 from hki_ml.ports import Lake
 from hki_ml.serving.asked import iso
 from hki_ml.serving.exchange import Request, Response, success
+from hki_ml.serving.naming import camel
 from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.problem import Problem, ProblemError
+from hki_ml.serving.value_property import UNREGISTERED
 
 MADE = "prediction.made"
 WHY = (
@@ -94,6 +97,9 @@ class Predictions:
                             "occurredAt": iso(row["occurred_at"]),
                         }
                     )
+            in_bulk = None if look_again else audit.find(self.lake(), prediction_id)
+            if in_bulk is not None:
+                return told_in_bulk(in_bulk)
         raise _unknown()
 
 
@@ -109,6 +115,38 @@ def told(event: Mapping[str, Any]) -> dict[str, Any]:
         "answer": said["answer"],
         "features": said["features"],
         "madeFrom": said.get("madeFrom", {}),
+    }
+
+
+def told_in_bulk(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer of a job as the wire tells it."""
+    answer = {k: v for k, v in orjson.loads(row["answer_json"]).items() if v is not None}
+    features = orjson.loads(row["features_json"])
+    stated = features.pop("facts_json", None)
+    drivers = []
+    for n in range(1, 4):
+        named = {
+            k.removeprefix(f"reason_{n}_"): v for k, v in answer.items() if f"reason_{n}_" in k
+        }
+        if f"reason_{n}" in answer:
+            rest = {camel(name): value for name, value in named.items()}
+            drivers.append({"factor": answer[f"reason_{n}"], **rest})
+    plain = {camel(k): v for k, v in answer.items() if not k.startswith("reason_")}
+    return {
+        "predictionId": row["prediction_id"],
+        "entityId": row["entity_id"] or UNREGISTERED,
+        "model": row["model"],
+        "modelVersions": orjson.loads(row["versions_json"]),
+        "computedAt": iso(row["as_of"]),
+        "answer": {**plain, "drivers": drivers},
+        "features": {k: v for k, v in features.items() if v is not None}
+        | (orjson.loads(stated) if stated else {}),
+        "madeFrom": {
+            "jobId": row["job_id"],
+            "rowNumber": row["row_number"],
+            "seenAt": None if row["seen_at"] is None else iso(row["seen_at"]),
+            "liveEvents": row["live_events"],
+        },
     }
 
 

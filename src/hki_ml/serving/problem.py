@@ -15,11 +15,13 @@ PROBLEM_JSON = "application/problem+json"
 
 KINDS: dict[str, tuple[int, str, str]] = {
     "malformed-json": (400, "Malformed JSON", "The body is not one well-formed JSON object."),
-    "not-found": (404, "Not found", "No such route, home or model."),
+    "not-found": (404, "Not found", "No such route, home, model or job."),
     "method-not-allowed": (405, "Method not allowed", "The route knows other methods; see Allow."),
+    "not-ready": (409, "Not ready", "The job has not ended well; look at its progress."),
     "too-large": (413, "Body too large", "The body is larger than the service reads."),
     "media-type": (415, "Unsupported media type", "Bodies are application/json, unencoded."),
     "invalid-field": (422, "Invalid field", "A field is unknown, missing or out of its range."),
+    "too-many": (429, "Too many", "Too much is waiting already; retry after Retry-After."),
     "internal": (500, "Internal error", "The fault is ours; quote the request id."),
     "unavailable": (503, "Unavailable", "Not able to answer just now; retry after Retry-After."),
 }

@@ -80,8 +80,8 @@ def test_another_encoding_is_read_when_it_is_named_and_asked_for_when_not(tmp_pa
 
 
 def test_a_file_without_the_column_is_told_what_stands_there(tmp_path):
-    with pytest.raises(BadInput, match=r"expected a column lead_id, got id, name"):
-        read(tmp_path, b"id,name\n1,x\n")
+    with pytest.raises(BadInput, match=r"expected a column lead_id or id, got key, name"):
+        read(tmp_path, b"key,name\n1,x\n")
 
 
 @given(st.lists(st.text(max_size=12), max_size=20))
