@@ -27,6 +27,7 @@ HEADLINES: dict[str, tuple[str, str]] = {
     "lead_scoring": ("auc", "AUC {:.3f} on later leads"),
     "conversion": ("log_loss", "log loss at 90 days {:.4f} on later leads"),
     "time_to_close": ("C", "Uno's C {:.3f} on later leads"),
+    "investor_matching": ("ndcg_at_5", "NDCG@5 {:.3f} on later deals"),
 }
 """Model → the figure that sums it up, and how it is told."""
 
