@@ -229,13 +229,7 @@ Nothing in it moves with the clock; recency, decay and counts over windows are d
 ``lead_moments_json`` when the question is asked (``hki_ml.learning.lead_clock``).
 """
 
-STATE_RUNS = pa.schema(
-    [
-        ("until", TIME),
-        ("table", pa.string()),
-        ("version", pa.int64()),
-    ]
-)
+STATE_RUNS = pa.schema([("until", TIME), ("table", pa.string()), ("version", pa.int64())])
 """Which versions of the tables the state of leads at ``until`` was made from: what a replay reads."""
 
 FEATURE_SERVICES = pa.schema(
@@ -261,19 +255,12 @@ MATERIALIZED = pa.schema(
 
 BATCH_PREDICTIONS = pa.schema(
     [
-        ("prediction_id", pa.string()),
-        ("job_id", pa.string()),
-        ("row_number", pa.int64()),
-        ("entity_id", pa.string()),
-        ("model", pa.string()),
-        ("versions_json", pa.string()),
-        ("as_of", TIME),
-        ("answer_json", pa.string()),
-        ("features_json", pa.string()),
-        ("seen_at", TIME),
-        ("live_events", pa.list_(pa.string())),
+        ("prediction_id", pa.string()), ("job_id", pa.string()), ("row_number", pa.int64()),
+        ("entity_id", pa.string()), ("model", pa.string()), ("versions_json", pa.string()),
+        ("as_of", TIME), ("answer_json", pa.string()), ("features_json", pa.string()),
+        ("seen_at", TIME), ("live_events", pa.list_(pa.string())),
     ]
-)
+)  # fmt: skip
 """What was answered in bulk: the facts of a ``prediction.made``, one row an answer, one commit a chunk."""
 
 SCHEMAS: dict[str, pa.Schema] = {
