@@ -21,7 +21,6 @@ from bentos.embedding import CONNECTION, Door
 from bentos.investor_matching import InvestorMatching
 from bentos.lead_scoring import LeadScoring
 from bentos.logs import configure
-from bentos.risk import Risk
 from bentos.time_to_close import TimeToClose
 from bentos.valuation import Valuation
 from hki_ml.settings import load_settings
@@ -66,7 +65,6 @@ class GatewayService:
     conversion = bentoml.depends(Conversion)
     time_to_close = bentoml.depends(TimeToClose)
     investor_matching = bentoml.depends(InvestorMatching)
-    risk = bentoml.depends(Risk)
     opened: ClassVar[Gateway | None] = None
 
     def __init__(self) -> None:
@@ -146,16 +144,6 @@ class GatewayService:
         """Say who should see a deal."""
         return await self._answer(ctx)
 
-    @bentoml.api(route="/api/v1/ml/assess-risk", input_spec=AnyBody, output_spec=AnyBody)
-    async def assess_risk(self, ctx: Context) -> BentoResponse:
-        """Say what can go wrong with a deal."""
-        return await self._answer(ctx)
-
-    @bentoml.api(route="/api/v1/ml/batch", input_spec=AnyBody, output_spec=AnyBody)
-    async def batch(self, ctx: Context) -> BentoResponse:
-        """Take a file of questions in."""
-        return await self._answer(ctx)
-
     @bentoml.api(route="/api/v1/events", input_spec=AnyBody, output_spec=AnyBody)
     async def take_events(self, ctx: Context) -> BentoResponse:
         """Take events in."""
@@ -211,7 +199,7 @@ def _rooms(gateway: Any) -> Rooms:
         match_model.question_to_text,
         here=lambda runner: (runner.batcher.submit, lead_model.describe),
     )
-    for name in ("lead_scoring", "conversion", "time_to_close", "risk"):
+    for name in ("lead_scoring", "conversion", "time_to_close"):
         asks[name], describes[name] = _asking(
             getattr(gateway, name),
             lead_model.question_to_text,

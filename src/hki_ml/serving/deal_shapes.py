@@ -85,26 +85,6 @@ class MatchData(DealAnswer):
     admitted: int = Field(description="of them, those whose criteria the deal meets")
 
 
-class SubScore(Shape):
-    """One kind of risk, 0 (none) to 100, with what it comes from."""
-
-    name: str
-    score: float = Field(ge=0, le=100)
-    reasons: list[str]
-    provenance: str
-
-
-class RiskData(DealAnswer):
-    """What can go wrong with a deal, and what it costs."""
-
-    fall_through_probability: float = Field(ge=0, le=1)
-    expected_loss_usd: int
-    tail_loss_usd: int = Field(description="mean of the worst 5 % of outcomes, or their threshold")
-    band: Literal["Low", "Medium", "High"]
-    sub_scores: list[SubScore]
-    made_of: dict[str, Any] = Field(description="what the other models said, as features")
-
-
 class SuitingDeal(Shape):
     """An open deal that suits an investor."""
 
@@ -126,4 +106,4 @@ class InvestorData(Shape):
     earlier: list[EarlierDeal]
 
 
-ANSWERS: tuple[type[Shape], ...] = (MatchData, RiskData, InvestorData)
+ANSWERS: tuple[type[Shape], ...] = (MatchData, InvestorData)

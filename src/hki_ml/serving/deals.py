@@ -1,9 +1,9 @@
-"""``POST /ml/match-investors`` and ``/ml/assess-risk``: who buys a deal, and what can go wrong with it."""
+"""``POST /ml/match-investors``: who should see a deal, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,16 +13,14 @@ from hki_ml.errors import HkiError
 from hki_ml.serving import deal_facts, deal_render
 from hki_ml.serving.asked import Closed, Identifier, iso, validated
 from hki_ml.serving.exchange import Request, Response, success
-from hki_ml.serving.lead_model import LeadQuestion
-from hki_ml.serving.leads import LeadBody, LeadDesk, Spoken, asked_of, envelope
+from hki_ml.serving.leads import LeadDesk, Spoken, envelope
 from hki_ml.serving.match_model import MOST, MatchQuestion
 from hki_ml.serving.prediction_log import Said
 from hki_ml.serving.problem import Problem, ProblemError
 from hki_ml.serving.replies import Reply
 from hki_ml.serving.value_property import ValueProperty
 
-MATCHING, RISK = "investor_matching", "risk"
-GOOD_MATCH = 50.0  # points: as likely as not to answer
+MATCHING = "investor_matching"
 
 
 class MatchBody(Closed):
@@ -51,8 +49,8 @@ class DealDesk:
         Where leads are found and the rooms of leads are asked.
     homes
         Where homes are found by id.
-    match, assess
-        How the rooms of matching and risk are asked.
+    match
+        How the room of matching is asked.
     gone
         Investors who opted out since the lake's state of them was made.
     """
@@ -60,7 +58,6 @@ class DealDesk:
     desk: LeadDesk
     homes: ValueProperty
     match: Callable[[MatchQuestion], Awaitable[Reply]]
-    assess: Callable[[LeadQuestion], Awaitable[Reply]]
     gone: Callable[[], tuple[str, ...]]
 
     async def matched(self, request: Request) -> Response:
@@ -77,30 +74,6 @@ class DealDesk:
         )
         return await self._answer(MATCHING, spoken, (body.lead_id, seen_at, now), deal)
 
-    async def assessed(self, request: Request) -> Response:
-        """Answer ``assess-risk``."""
-        body = validated(LeadBody, request.body)
-        now = self.desk.clock()
-        lead = await self.desk.find(body.lead_id, now)
-        question = asked_of(lead.state, lead.seen_at, now)
-        spoken = await self.risk(question)
-        if lead.is_stale:
-            spoken = replace(spoken, level="staleFeatures")
-        return await self._answer(RISK, spoken, (body.lead_id, lead.seen_at, now), lead.state)
-
-    async def risk(self, question: LeadQuestion) -> Spoken:
-        """Return what ``assess-risk`` says to a question."""
-        outcome = question.state["lead_outcome"]
-        if outcome is not None:
-            return Spoken(deal_render.ended_risk(outcome), {}, "full")
-        others, versions = await self._others(question)
-        reply = _good(await self.assess(replace(question, others=others)))
-        return Spoken(
-            deal_render.risk(reply, others),
-            {RISK: reply["version"], **versions},
-            reply["fallback_level"],
-        )
-
     async def deals_of(
         self, investor_id: str, deals: Sequence[Mapping[str, Any]], limit: int
     ) -> Reply:
@@ -110,41 +83,6 @@ class DealDesk:
             tuple(deals), now, limit, investor_id=investor_id, gone=self.gone()
         )
         return await self.match(question)
-
-    async def _others(self, question: LeadQuestion) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return what the other rooms say of the lead, as features of its risk, and by which versions.
-
-        A room that does not answer is unknown to the risk, not an error of it.
-        """
-        state = question.state
-        others: dict[str, Any] = {
-            "close_90": None,
-            "expected_days": None,
-            "value_usd": state.get("property_value_estimate"),
-            "value_fsd": state.get("property_value_fsd"),
-            "comparables": _whole(state.get("comparable_properties_count")),
-            "ask_usd": state.get("lead_asking_price_usd"),
-            "buyers": None,
-            "best_match": None,
-        }
-        versions: dict[str, str] = {}
-        try:
-            spoken = await self.desk.timed(question)
-            scored = await self.desk.scored(question)
-        except (ProblemError, HkiError):
-            pass
-        else:
-            others["close_90"] = scored.said["predictedConversion"]
-            others["expected_days"] = spoken.said["expectedDays"]
-            versions |= spoken.versions
-        deal = deal_facts.of_lead(state, await self._home(state.get("lead_property_id")))
-        reply = await self.match(MatchQuestion((deal,), question.as_of, MOST, gone=self.gone()))
-        if not isinstance(reply, Problem):
-            scores = [match["score"] for match in reply["matches"]]
-            others["buyers"] = sum(score >= GOOD_MATCH for score in scores)
-            others["best_match"] = max(scores, default=0.0)
-            versions[MATCHING] = reply["version"]
-        return others, versions
 
     async def _deal(
         self, body: MatchBody, now: datetime
@@ -193,7 +131,3 @@ def _good(reply: Reply) -> dict[str, Any]:
     if isinstance(reply, Problem):
         raise ProblemError(reply)
     return reply
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None or value != value else int(value)  # noqa: PLR0124 - NaN

@@ -111,7 +111,6 @@ class Gateway:
             f"{API}/predict-conversion": self.desk.convert,
             f"{API}/predict-time-to-close": self.desk.time,
             f"{API}/match-investors": self.deals.matched,
-            f"{API}/assess-risk": self.deals.assessed,
             EVENTS: self.events,
             BATCH: self.jobs.create,
         }

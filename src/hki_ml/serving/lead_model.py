@@ -29,7 +29,7 @@ class LeadQuestion:
 
     ``close_90`` is the lead score's probability, which the other rooms agree with; ``horizons_days``
     matters to the conversion alone, and ``curve`` (days and probability, as the conversion said them)
-    to the time to close, which agrees with it. ``others`` is what the other rooms said, for the risk.
+    to the time to close, which agrees with it.
     """
 
     state: Mapping[str, Any]
@@ -37,7 +37,6 @@ class LeadQuestion:
     close_90: float | None = None
     horizons_days: tuple[int, ...] = HORIZONS_DAYS
     curve: tuple[tuple[int, float], ...] | None = None
-    others: Mapping[str, Any] | None = None
 
 
 class LeadScorer(Protocol):
@@ -158,14 +157,6 @@ def ask_time(model: TimeModel, question: LeadQuestion) -> Any:
     )
 
 
-def ask_risk(model: Any, question: LeadQuestion) -> Any:
-    """Put a question to the room of risk."""
-    from hki_ml.models.risk.answer import Others
-
-    others = Others(**(question.others or {}))
-    return model.answer(question.state, others, as_of=question.as_of)
-
-
 def a_first_question() -> LeadQuestion:
     """Return a question about a lead of whom nothing is known: it compiles what answers compile."""
     came = datetime(2020, 1, 1, tzinfo=UTC)
@@ -177,7 +168,6 @@ CALLS: dict[str, Callable[[Any, LeadQuestion], Any]] = {
     "lead_scoring": ask_scoring,
     "conversion": ask_conversion,
     "time_to_close": ask_time,
-    "risk": ask_risk,
 }
 """How each room of leads is asked, by its name."""
 

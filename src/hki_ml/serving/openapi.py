@@ -95,9 +95,6 @@ def _paths() -> dict[str, Any]:
             ("MatchBody", "MatchData"),
             LEAD | {"limit": 5},
         ),
-        f"{API}/assess-risk": post(
-            "What can go wrong with a deal, and what it costs", ("LeadBody", "RiskData"), LEAD
-        ),
         "/api/v1/events": post(
             "Take in one event, or up to a thousand under events",
             ("EventsBody", "EventsTaken"),
@@ -142,7 +139,7 @@ def _paths() -> dict[str, Any]:
             "unavailable",
             parameters=[path("investorId")],
         ),
-        "/deals": plain("The page of deals: who buys, and what can go wrong", "text/html"),
+        "/deals": plain("The page of deals: who buys, and why", "text/html"),
         "/leads": plain("The page of leads: whom to call first, and why", "text/html"),
         **job_paths(),
         f"{API}/properties": get(

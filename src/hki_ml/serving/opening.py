@@ -12,7 +12,7 @@ from hki_ml.errors import HkiError
 from hki_ml.events import AnyEvent, encode
 from hki_ml.ports import FeatureStore, Lake, ModelRegistry
 from hki_ml.serving.cards import Cards
-from hki_ml.serving.deals import MATCHING, RISK, DealDesk
+from hki_ml.serving.deals import MATCHING, DealDesk
 from hki_ml.serving.entities import OnlineEntities
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.gateway import Gateway, Observe
@@ -114,7 +114,7 @@ def open_gateway(
         return stores().lake
 
     board = LeadBoard(lake, leads, rooms.scorer)
-    deals = DealDesk(desk, valuing, rooms.asks[MATCHING], rooms.asks[RISK], opted_out.ids)
+    deals = DealDesk(desk, valuing, rooms.asks[MATCHING], opted_out.ids)
     return Gateway(
         valuing,
         Homes(HomeIndex(lambda: stores().lake), valuing),

@@ -1,4 +1,4 @@
-"""Who buys a deal and what can go wrong, on a real service over a simulated market."""
+"""Who buys a deal, on a real service over a simulated market."""
 
 from __future__ import annotations
 

@@ -17,15 +17,12 @@ async function open(leadId, focus) {
   rows();
   window.history.replaceState(null, "", `#${encodeURIComponent(leadId)}`);
   try {
-    // What can go wrong is of use without the other, and the other way round.
-    const [match, risk] = await Promise.allSettled([call("/match-investors", { leadId }, mine.signal), call("/assess-risk", { leadId }, mine.signal)]);
-    if (match.status === "rejected") throw match.reason;
-    if (risk.status === "rejected") tell(risk.reason); else $("trouble").replaceChildren();
-    const risks = risk.value || null;
-    $("card").replaceChildren(...[dealHead(leadId, match.value, risks), matchTable(match.value), risks ? riskCard(risks) : null, alternativeTable(match.value), whyNotForm(leadId)].filter(Boolean));
+    const match = await call("/match-investors", { leadId }, mine.signal);
+    $("trouble").replaceChildren();
+    $("card").replaceChildren(...[dealHead(leadId, match), matchTable(match), alternativeTable(match), whyNotForm(leadId)].filter(Boolean));
     $("card").hidden = false;
-    showMatchMap(match.value);
-    say(`${leadId}: ${match.value.matches.length} investors${risks ? `, risk ${risks.band}` : ""}`);
+    showMatchMap(match);
+    say(`${leadId}: ${match.matches.length} investors`);
     if (focus) $("card").focus();
   } catch (error) {
     if (error.name === "AbortError") return;
