@@ -135,17 +135,9 @@ DEALS = pa.schema(
 
 DEAL_OFFERS = pa.schema(
     [
-        ("deal_id", pa.string()),
-        ("investor_id", pa.string()),
-        ("shown_at", TIME),
-        ("shown_known_at", TIME),
-        ("response", pa.string()),
-        ("responded_at", TIME),
-        ("responded_known_at", TIME),
-        ("positive_at", TIME),
-        ("positive_known_at", TIME),
-        ("bought_at", TIME),
-        ("bought_known_at", TIME),
+        *((name, pa.string()) for name in ("deal_id", "investor_id", "response")),
+        *((f"{name}_at", TIME) for name in ("shown", "responded", "positive", "bought")),
+        *((f"{name}_known_at", TIME) for name in ("shown", "responded", "positive", "bought")),
     ]
 )
 """One row a deal and investor it was shown to: the first answer, the first positive one, a purchase."""

@@ -9,6 +9,7 @@ from hki_ml import properties
 from hki_ml.errors import MappingError
 from hki_ml.mapping import load_mapping, parse_mapping
 from hki_ml.mapping.checks import RANGES
+from hki_ml.mapping.deals import is_of_deals
 from hki_ml.mapping.leads import is_of_leads
 from hki_ml.mapping.units import FACTORS, factor
 from hki_ml.tables import FACTS
@@ -16,7 +17,7 @@ from hki_ml.tables import FACTS
 MAPPINGS = [
     path
     for path in sorted((Path(__file__).parents[3] / "mappings").glob("*.toml"))
-    if not is_of_leads(path.read_text())
+    if not is_of_leads(path.read_text()) and not is_of_deals(path.read_text())
 ]
 SMALLEST = """
 source = "here"
