@@ -19,6 +19,7 @@ from hki_ml.pipeline.ingest import ingest
 from hki_ml.pipeline.materialize import materialize
 from hki_ml.pipeline.tabulate import STATE_TABLES, state_of
 from hki_ml.serving.entities import OnlineEntities
+from hki_ml.serving.investors import OptedOut
 from hki_ml.serving.lately import recall
 from hki_ml.serving.lead_board import LeadBoard
 from hki_ml.serving.live_leads import SERVICE, LiveLeads
@@ -102,9 +103,11 @@ def same(here: object, there: object) -> bool:
     return (missing(here) and missing(there)) or here == there
 
 
-def accept(backend: Backend, kind: str, lead: str, at: datetime) -> AnyEvent:
+def accept(
+    backend: Backend, kind: str, lead: str, at: datetime, says: Mapping[str, object] | None = None
+) -> AnyEvent:
     """Make an event durable as the door of events does, no more."""
-    told = {"eventType": kind, "entityId": lead}
+    told = {"eventType": kind, "entityId": lead, "properties": dict(says or {})}
     event = new_event(told, received_at=at)
     backend.bus.publish([(lead, encode(event))])
     return event
@@ -116,6 +119,17 @@ def started(backend: Backend) -> LiveLeads:
     ingest(backend.bus, backend.lake, ingested_at=UNTIL)
     recall(backend.lake, leads)
     return leads
+
+
+def test_who_opted_out_before_a_restart_stays_out(backend: Backend) -> None:
+    soon = UNTIL + timedelta(minutes=5)
+    for who, out in (("anna", True), ("bert", True), ("bert", False)):
+        accept(backend, "investor.criteria_set", who, soon, {"optedOut": out})
+    gone = OptedOut()
+    leads = LiveLeads(OnlineEntities(lambda: backend.features, SERVICE, served_state))
+    ingest(backend.bus, backend.lake, ingested_at=UNTIL)
+    recall(backend.lake, leads, gone.take)
+    assert gone.ids() == ("anna",)
 
 
 def test_what_was_accepted_before_a_restart_still_counts_after_it(backend: Backend) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,7 +31,9 @@ class PoolHolder:
     def __init__(self, lake: Callable[[], Lake]) -> None:
         self.pool: InvestorPool | None = None
         self._lake = lake
-        self._version = -1
+        self._version: int | None = None
+        self._reduced: tuple[InvestorPool | None, tuple[str, ...], InvestorPool | None]
+        self._reduced = (None, (), None)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -54,6 +57,19 @@ class PoolHolder:
             except Exception:  # a thread's door: it must live on and try again
                 log.exception("investors_refresh_failed")
             self._stop.wait(every_seconds)
+
+    def without(self, gone: tuple[str, ...]) -> InvestorPool | None:
+        """Return the pool with some more opted out; the same one while nobody else has gone."""
+        pool = self.pool
+        if pool is None or not gone:
+            return pool
+        of, known, reduced = self._reduced
+        if of is not pool or known != gone or reduced is None:
+            opted_out = pool.opted_out.copy()
+            opted_out[[pool.place[name] for name in gone if name in pool.place]] = True
+            reduced = replace(pool, opted_out=opted_out)
+            self._reduced = (pool, gone, reduced)
+        return reduced
 
     def refresh(self) -> bool:
         """Read the pool if the table has changed; return whether it had."""

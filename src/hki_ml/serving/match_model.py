@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -90,15 +90,17 @@ def answer_all(
     holder: ModelHolder[Any], pools: PoolHolder, questions: Sequence[MatchQuestion]
 ) -> list[Reply]:
     """Return a reply to each question, in order, all by one version over one pool."""
-    held, pool = holder.held, pools.pool
+    held = holder.held
     if held is None:
         return [unavailable(f"no {holder.name} model is loaded yet")] * len(questions)
-    if pool is None:
+    if pools.pool is None:
         return [unavailable("the investors were not read yet")] * len(questions)
     level = "lastGoodModel" if held.is_last_good else "full"
     replies: list[Reply] = []
     for question in questions:
         try:
+            pool = pools.without(question.gone)
+            assert pool is not None  # noqa: S101 - it was read once, and is never let go
             said = ask(held.model, pool, question)
         except HkiError as error:
             replies.append(of_error(error))
@@ -112,7 +114,6 @@ def answer_all(
 
 def ask(model: Matcher, pool: InvestorPool, question: MatchQuestion) -> dict[str, Any]:
     """Put a question to the matching room; return its answer as plain values."""
-    pool = _without(pool, question.gone)
     if question.investor_id is None:
         said = model.answer(
             question.deals[0],
@@ -183,15 +184,6 @@ def _number(value: float) -> float | None:
 
 def _usd(log_price: float) -> float | None:
     return None if np.isnan(log_price) else round(float(np.exp(log_price)))
-
-
-def _without(pool: InvestorPool, gone: Sequence[str]) -> InvestorPool:
-    places = [pool.place[name] for name in gone if name in pool.place]
-    if not places:
-        return pool
-    opted_out = pool.opted_out.copy()
-    opted_out[places] = True
-    return replace(pool, opted_out=opted_out)
 
 
 def _scalar(value: Any) -> Any:

@@ -156,7 +156,7 @@ def warm(gateway: Gateway) -> None:
     with contextlib.suppress(HkiError, OSError):
         gateway.predictions.catch_up()
     with contextlib.suppress(HkiError, OSError):
-        recall(gateway.predictions.lake(), gateway.desk.leads)
+        recall(gateway.predictions.lake(), gateway.desk.leads, gateway.events.hear)
     valuation_page()
     leads_page()
     deals_page()
