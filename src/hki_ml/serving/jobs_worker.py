@@ -37,6 +37,7 @@ class JobWorker:
         self, folder: Path, models: Mapping[str, tuple[str, ...]], *, program: str
     ) -> None:
         self._program = program
+        self._environment = dict(os.environ)  # the settings that this service began with
         self.jobs = Jobs(folder, models, self.wake)
         self._process: subprocess.Popen[bytes] | None = None
         self._awake = threading.Event()
@@ -88,4 +89,9 @@ class JobWorker:
     def _begin(self) -> subprocess.Popen[bytes]:
         """Return a process that does the jobs and ends when there are none, or when we end."""
         command = [sys.executable, "-m", self._program, str(self.jobs.folder), str(os.getpid())]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )

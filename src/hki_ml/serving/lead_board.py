@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from hki_ml.serving.problem import invalid
 TABLE = "lead_state"
 KEYS = ("lead_id", "event_timestamp", "created")
 FRESH_SECONDS = 60.0  # recency moves the scores by the day, not by the minute
+REST = 4.0  # after events the list is made anew, but for at most a fifth of the time
 BASE_ODDS = 1 / 9  # the odds of 50 points, as the lead scoring room has them
 FILTERS = ("query", "source", "stage", "area", "minScore", "maxScore", "limit", "offset")
 
@@ -59,7 +61,7 @@ class Board:
 
 
 class LeadBoard:
-    """Scores all open leads of the lake at once; callers share a board for a minute.
+    """Scores all open leads of the lake at once; callers share a board until leads have moved.
 
     Parameters
     ----------
@@ -77,6 +79,8 @@ class LeadBoard:
         self._scorer = scorer
         self._board: Board | None = None
         self._table = -1
+        self._heard = 0
+        self._rests_until = 0.0
         self._lock = threading.Lock()
 
     def board(self, now: datetime) -> Board:
@@ -96,14 +100,18 @@ class LeadBoard:
                 raise Unavailable("no lead_scoring model is loaded yet")
             version = self._lake().version(TABLE)
             known = self._board
+            heard, began = self._live.heard, time.monotonic()
             if (
                 known is None
                 or known.version != scorer.version
                 or version != self._table
-                or (now - known.scored_at).total_seconds() > FRESH_SECONDS
+                or abs((now - known.scored_at).total_seconds()) > FRESH_SECONDS
+                or (heard != self._heard and began > self._rests_until)
             ):
                 made = _scored(self._lake(), self._live, scorer, now)
-                self._board, self._table = made, version
+                self._board, self._table, self._heard = made, version, heard
+                ended = time.monotonic()
+                self._rests_until = ended + REST * (ended - began)
             assert self._board is not None  # noqa: S101 - it was just made
             return self._board
         finally:

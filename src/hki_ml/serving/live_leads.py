@@ -49,6 +49,9 @@ class LiveLeads:
         What was materialized.
     most
         How many events are remembered: far more than come between two materializations.
+
+    ``heard`` counts the events taken so far: whoever keeps something made of them sees by it that
+    there are more.
     """
 
     def __init__(self, stored: OnlineEntities, *, most: int = 200_000) -> None:
@@ -56,6 +59,7 @@ class LiveLeads:
         self._lock = threading.Lock()
         self._most = most
         self._count = 0
+        self.heard = 0
         self._seen_until: datetime | None = None
         self._events: dict[str, dict[UUID, AnyEvent]] = {}
 
@@ -68,6 +72,7 @@ class LiveLeads:
             if event.event_id not in since:
                 since[event.event_id] = event
                 self._count += 1
+                self.heard += 1
             if self._count > self._most:
                 self._forget()
 

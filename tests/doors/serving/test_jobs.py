@@ -58,7 +58,9 @@ def test_ids_are_taken_in_answered_and_fetched(leads, lead_ids):
     fits(job, {"$ref": "JobData"})
     assert response.headers["location"] == f"{JOBS}/{job['jobId']}"
     done = settled(leads.get, job["jobId"])
-    assert (done["state"], done["scored"], done["rejected"]) == ("done", 30, {"id_unknown": 1})
+    assert (done["state"], done["scored"], done["rejected"]) == ("done", 30, {"id_unknown": 1}), (
+        done
+    )
     result = leads.get(done["resultUrl"])
     assert result.headers["content-type"] == "text/csv; charset=utf-8"
     assert result.headers["content-disposition"] == 'attachment; filename="lead_scoring.csv"'
@@ -86,7 +88,7 @@ def test_a_file_is_taken_as_csv_and_as_parquet(leads, lead_ids):
         job = leads.post(asked, content=content, headers={"content-type": kind}).json()["data"]
         assert job["name"] == "my leads.csv"
         done = settled(leads.get, job["jobId"])
-        assert (done["state"], done["scored"]) == ("done", 2)
+        assert (done["state"], done["scored"]) == ("done", 2), done
         rows = pl.read_parquet(io.BytesIO(leads.get(done["resultUrl"]).content))
         assert "action_1" in rows.columns
 

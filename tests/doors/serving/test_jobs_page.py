@@ -33,6 +33,7 @@ def test_ids_are_pasted_answered_and_fetched_by_keyboard_alone(
         lead = (
             connect(load_settings()).lake.read("leads", columns=["lead_id"])["lead_id"][0].as_py()
         )
+    ended = page.ask("document.querySelectorAll('#jobs .job.done').length")
     page.ask("document.getElementById('ids').value = ''")
     page.tab_to("ids")
     for each in (lead, "=nobody"):
@@ -40,7 +41,7 @@ def test_ids_are_pasted_answered_and_fetched_by_keyboard_alone(
         page.key("Enter")
     page.tab_to("send")
     page.key("Enter")
-    page.wait(JOB, 60)
+    page.wait(f"document.querySelectorAll('#jobs .job.done').length > {ended}", 60)
     text = page.ask(f"{JOB}.textContent")
     assert "1 rows answered" in text
     assert "id unknown 1" in text
