@@ -25,6 +25,7 @@ RejectsOption = Annotated[
     Path | None, typer.Option(help="CSV to write refused rows to, to mend and replay.")
 ]
 
+ModelArgument = Annotated[str, typer.Argument(help="A model of the catalogue, e.g. valuation.")]
 DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
 SEATTLE = Path("mappings/seattle.toml")
 
@@ -62,7 +63,7 @@ def replay(
 
 @app.command()
 def backtest(
-    model: Annotated[str, typer.Argument(help="A model of the catalogue, e.g. valuation.")],
+    model: ModelArgument,
     file: FileArgument,
     mapping: MappingOption,
     cutoff: DayOption = None,
@@ -131,6 +132,28 @@ def score(
     from hki_ml.terminal import scoring
 
     scoring.score(file, model, out, resume=resume, also=tuple(also or ()), encoding=encoding)
+
+
+@app.command()
+def ledger(model: ModelArgument) -> None:
+    """Print who serves, since when and why: every promotion, refusal and roll-back."""
+    from hki_ml.terminal import deciding
+
+    deciding.ledger(model)
+
+
+@app.command()
+def rollback(
+    model: ModelArgument,
+    because: Annotated[str, typer.Option(help="Why; it stands in the ledger.")],
+    to: Annotated[
+        str | None, typer.Option(help="Version to go back to, else the one that served before.")
+    ] = None,
+) -> None:
+    """Take the champion back: the version before it serves again within seconds."""
+    from hki_ml.terminal import deciding
+
+    deciding.roll_back(model, because=because, to=to)
 
 
 @app.command()

@@ -187,6 +187,16 @@ class ModelRegistry(Protocol):
         """Return the version an alias stands for, if any."""
         ...
 
+    def version(self, model: str, version: str) -> ModelVersion:
+        """Return one version of a model.
+
+        Raises
+        ------
+        NotFound
+            If there is no such version.
+        """
+        ...
+
     def versions(self, model: str) -> list[ModelVersion]:
         """Return the versions of a model, newest first."""
         ...

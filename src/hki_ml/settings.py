@@ -73,7 +73,7 @@ class ServingSettings(_Section):
         description="run the model services inside the gateway; false: a process each",
     )
     reload_seconds: float = Field(
-        15.0, gt=0, description="how often the champion alias is looked up for a new version"
+        2.0, gt=0, description="how often the champion alias is looked up for a new version"
     )
     body_max_bytes: int = Field(262_144, gt=0, description="largest request body that is read")
 

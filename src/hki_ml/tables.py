@@ -255,6 +255,16 @@ BATCH_PREDICTIONS = pa.schema(
 )  # fmt: skip
 """What was answered in bulk: the facts of a ``prediction.made``, one row an answer, one commit a chunk."""
 
+LEDGER = pa.schema(
+    [
+        ("number", pa.int64()), ("model", pa.string()), ("decision", pa.string()),
+        ("version", pa.string()), ("replaced", pa.string()), ("at", TIME), ("by", pa.string()),
+        ("reasons_json", pa.string()), ("evidence_json", pa.string()), ("code", pa.string()),
+        ("data_as_of", pa.string()),
+    ]
+)  # fmt: skip
+"""Every decision about a champion: what serves is what the last promotion or roll-back says."""
+
 SCHEMAS: dict[str, pa.Schema] = {
     "events": EVENTS,
     "quarantine": QUARANTINE,
@@ -271,6 +281,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "feature_services": FEATURE_SERVICES,
     "materialized": MATERIALIZED,
     "batch_predictions": BATCH_PREDICTIONS,
+    "ledger": LEDGER,
 }
 
 

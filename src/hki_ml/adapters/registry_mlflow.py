@@ -77,6 +77,8 @@ class MlflowRegistry:
 
     def resolve(self, model: str, alias: str) -> ModelVersion | None:
         """Return the version an alias stands for, if any."""
+        if self._url is not None:
+            return _rest_alias(self._url, model, alias)
         return next((found for found in self.versions(model) if alias in found.aliases), None)
 
     def version(self, model: str, version: str) -> ModelVersion:
@@ -210,7 +212,7 @@ def _sqlite_versions(database: Path, model: str) -> list[ModelVersion]:
 def _rest_versions(url: str, model: str) -> list[ModelVersion]:
     filtered = urllib.parse.quote(f"name='{model}'")
     found = _rest(url, f"model-versions/search?filter={filtered}&max_results=1000")
-    named = _rest(url, f"registered-models/get?name={urllib.parse.quote(model)}", missing_ok=True)
+    named = _rest(url, f"registered-models/get?name={urllib.parse.quote(model)}", missing=(404,))
     aliases = named.get("registered_model", {}).get("aliases", [])
     versions = sorted(
         found.get("model_versions", []), key=lambda row: int(row["version"]), reverse=True
@@ -218,10 +220,25 @@ def _rest_versions(url: str, model: str) -> list[ModelVersion]:
     return [_rest_version(url, model, row, aliases) for row in versions]
 
 
+def _rest_alias(url: str, model: str, alias: str) -> ModelVersion | None:
+    """Ask for one alias alone: services do every few seconds, however many versions there are."""
+    name = urllib.parse.quote(model)
+    found = _rest(
+        url,
+        f"registered-models/alias?name={name}&alias={urllib.parse.quote(alias)}",
+        missing=(400, 404),  # MLflow calls an alias that was never set a bad parameter
+    )
+    row = found.get("model_version")
+    if row is None:
+        return None
+    named = [{"alias": each, "version": row["version"]} for each in row.get("aliases", [alias])]
+    return _rest_version(url, model, row, named)
+
+
 def _rest_version(
     url: str, model: str, row: Mapping[str, Any], aliases: list[dict[str, str]]
 ) -> ModelVersion:
-    run = _rest(url, f"runs/get?run_id={row['run_id']}", missing_ok=True)
+    run = _rest(url, f"runs/get?run_id={row['run_id']}", missing=(404,))
     metrics = run.get("run", {}).get("data", {}).get("metrics", [])
     return ModelVersion(
         model=model,
@@ -238,14 +255,14 @@ def _rest_version(
     )
 
 
-def _rest(url: str, path: str, *, missing_ok: bool = False) -> dict[str, Any]:
+def _rest(url: str, path: str, *, missing: tuple[int, ...] = ()) -> dict[str, Any]:
     address = f"{url.rstrip('/')}/api/2.0/mlflow/{path}"
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 - a setting
             answer: dict[str, Any] = json.load(reply)
             return answer
     except urllib.error.HTTPError as error:
-        if missing_ok and error.code == 404:
+        if error.code in missing:
             return {}
         raise Unavailable(f"expected an answer of MLflow at {url}, got {error.code}") from error
     except OSError as error:

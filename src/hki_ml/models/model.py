@@ -25,8 +25,8 @@ class Trial:
     report
         The whole evaluation, ready for JSON: every figure with its n and 95 % interval.
     losses
-        One row an example of the test period, with columns ``example_id``, ``happened_at`` and
-        ``loss``: what two models are compared on, pair by pair.
+        One row an example of the test period, as ``hki_ml.learning.judged.judged`` makes them: what
+        two models are compared on, pair by pair.
     judged
         The model that was judged, for `Model.fit` to go on from; never saved.
     """

@@ -1,26 +1,28 @@
-"""A candidate becomes champion if it passes its gate; otherwise nothing changes and the reasons are told."""
+"""A candidate becomes champion if it is shown to be better; otherwise nothing changes and it is told why."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hki_ml.catalog import room
-from hki_ml.errors import NotFound
+from hki_ml.errors import Conflict, NotFound
+from hki_ml.pipeline import gates
+from hki_ml.pipeline.gates import Comparison, shrunken
+from hki_ml.pipeline.ledger import Decision, Entry, record, settle, taken_back
 from hki_ml.pipeline.train import CHALLENGER, CHAMPION, LOSSES_FILE, TRIAL_FILE, examples
 from hki_ml.ports import ModelVersion
 from hki_ml.wiring import Backend
 
-MIN_PAIRS = 200  # later examples that both models are judged on
-MARGIN = 0.02  # a candidate may be this share worse than the champion and still be "not worse"
-RESAMPLES = 2000
+REFRESH_AFTER = timedelta(days=180)
+"""A champion whose data end this long before the candidate's may be replaced by one as good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,17 @@ class Verdict:
     champion: ModelVersion | None
     promoted: bool
     reasons: tuple[str, ...]
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 def promote(backend: Backend, model: str, *, as_of: datetime) -> Verdict:
-    """Judge the challenger and, if it passes, let it be champion.
+    """Judge the challenger and, if it passes, let it be champion; either way the ledger says so.
 
     The first champion needs a trial that passes its room's own checks. A later one must also be
-    not worse than the champion on the same later examples, pair by pair; too few of them is an
-    answer of its own. What the champion is judged on it has never seen: the examples of its own
-    trial, and those that came after it was trained.
+    shown to be better than the champion on the same later examples, in pairs, and as good in every
+    segment of size; or as good, if the champion has grown old. Too few examples is an answer of its
+    own. What the champion is judged on it has never seen: the examples of its own trial, and those
+    that came after it was trained.
 
     Raises
     ------
@@ -47,30 +51,74 @@ def promote(backend: Backend, model: str, *, as_of: datetime) -> Verdict:
         If there is no challenger.
     """
     candidate = backend.registry.resolve(model, CHALLENGER)
-    champion = backend.registry.resolve(model, CHAMPION)
     if candidate is None:
         raise NotFound(f"expected a challenger of {model} to promote, got none: train it first")
+    known = settle(backend, model, at=as_of)
+    champion = backend.registry.resolve(model, CHAMPION)
     if champion is not None and champion.version == candidate.version:
         return Verdict(candidate, champion, promoted=False, reasons=("already champion",))
-    reasons = _reasons(backend, candidate, champion, as_of)
-    if reasons:
-        return Verdict(candidate, champion, promoted=False, reasons=reasons)
-    backend.registry.point(model, CHAMPION, candidate.version)
-    return Verdict(candidate, candidate, promoted=True, reasons=())
+    said = _judged(backend, candidate, champion, known, as_of)
+    refused = (*said.refusals, *_why_not(said.finding, said.reasons, candidate, champion))
+    decision = "refused" if refused else "promoted"
+    replaced = None if champion is None else champion.version
+    reasons = refused or said.reasons
+    try:
+        if not _said_already(known, candidate.version, decision, reasons):
+            taken = Decision(
+                decision, candidate, None if refused else replaced, reasons, said.evidence
+            )
+            record(backend, taken, at=as_of, after=known)
+    except Conflict as error:
+        now = backend.registry.resolve(model, CHAMPION)
+        return Verdict(candidate, now, promoted=False, reasons=(str(error),))
+    serves = champion if refused else candidate
+    return Verdict(candidate, serves, not refused, tuple(refused), said.evidence)
 
 
-def _reasons(
-    backend: Backend, candidate: ModelVersion, champion: ModelVersion | None, as_of: datetime
-) -> tuple[str, ...]:
+def _said_already(
+    known: Sequence[Entry], version: str, decision: str, reasons: Sequence[str]
+) -> bool:
+    """Tell whether the last word about a version is this one: judging again changes nothing."""
+    last = next((each for each in reversed(known) if each.version == version), None)
+    return last is not None and (last.decision, last.reasons) == (decision, tuple(reasons))
+
+
+def _judged(
+    backend: Backend,
+    candidate: ModelVersion,
+    champion: ModelVersion | None,
+    known: Sequence[Entry],
+    as_of: datetime,
+) -> Comparison:
+    bad = taken_back(known).get(candidate.version)
+    if bad is not None:
+        why = "; ".join(bad.reasons)
+        return Comparison(gates.UNCLEAR, (), (f"it was taken back on {bad.at:%Y-%m-%d}: {why}",))
     with tempfile.TemporaryDirectory() as made:
         theirs = backend.registry.download(candidate, Path(made) / "candidate")
         report: dict[str, Any] = json.loads((theirs / TRIAL_FILE).read_text())
-        reasons = room(candidate.model).problems(report)
-        if reasons or champion is None:
-            return reasons
+        own = room(candidate.model).problems(report)
+        if own or champion is None:
+            return Comparison(gates.BETTER, ("the first champion",) if not own else (), own)
         ours = backend.registry.download(champion, Path(made) / "champion")
         later = _later_losses(backend, champion, ours, as_of)
-        return compare(pd.read_parquet(theirs / LOSSES_FILE), later)
+        found = gates.compare(pd.read_parquet(theirs / LOSSES_FILE), later)
+    less = shrunken(candidate.tags, champion.tags)
+    refusals = (less, *found.refusals) if less else found.refusals
+    return Comparison(found.finding, found.reasons, refusals, found.evidence)
+
+
+def _why_not(
+    finding: str, reasons: Sequence[str], candidate: ModelVersion, champion: ModelVersion | None
+) -> tuple[str, ...]:
+    """Return why a finding alone does not make a champion."""
+    if finding == gates.BETTER or not reasons:
+        return ()
+    if finding == gates.AS_GOOD and champion is not None:
+        ends = [datetime.fromisoformat(each.tags["as_of"]) for each in (candidate, champion)]
+        if ends[0] - ends[1] >= REFRESH_AFTER:
+            return ()
+    return tuple(reasons)
 
 
 def _later_losses(
@@ -83,26 +131,4 @@ def _later_losses(
     if not (frame["event_timestamp"] >= trained_until).any():
         return trial
     since = room(champion.model).losses(folder, frame, since=trained_until)
-    return pd.concat([trial, since], ignore_index=True)
-
-
-def compare(candidate: pd.DataFrame, champion: pd.DataFrame, *, seed: int = 0) -> tuple[str, ...]:
-    """Return why the candidate may not replace the champion; nothing if it is not worse.
-
-    Both frames have ``example_id`` and ``loss``. Not worse: the upper end of the 95 % interval
-    (paired bootstrap) of the mean difference lies below ``MARGIN`` of the champion's mean loss.
-    """
-    pairs = candidate.merge(champion, on="example_id", suffixes=("_candidate", "_champion"))
-    if len(pairs) < MIN_PAIRS:
-        expected = f"at least {MIN_PAIRS} later examples that both models have not seen"
-        return (f"insufficient evidence: expected {expected}, got {len(pairs)}",)
-    difference = (pairs["loss_candidate"] - pairs["loss_champion"]).to_numpy()
-    draws = np.random.default_rng(seed).integers(0, len(pairs), (RESAMPLES, len(pairs)))
-    upper = float(np.quantile(difference[draws].mean(axis=1), 0.975))
-    allowed = MARGIN * float(pairs["loss_champion"].mean())
-    if upper <= allowed:
-        return ()
-    found = (
-        f"its 95 % interval reaches {upper:+.5f} (mean {difference.mean():+.5f}, n {len(pairs)})"
-    )
-    return (f"not shown to be as good: expected a loss higher by at most {allowed:.5f}, {found}",)
+    return pd.concat([trial, since], ignore_index=True).drop_duplicates("example_id", keep="last")

@@ -57,7 +57,7 @@ def train(backend: Backend, model: str, *, as_of: datetime, seed: int = 0) -> Tr
     frame = examples(backend, model, as_of=as_of)
     trial = rooms.trial(frame, seed=seed, threads=backend.settings.threads)
     fitted = rooms.fit(frame, as_of=as_of, seed=seed, threads=backend.settings.threads, trial=trial)
-    notes = _notes(trial, fingerprint, as_of, seed)
+    notes = {**_notes(trial, fingerprint, as_of, seed), "examples": len(frame)}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "model"
         rooms.save(fitted, folder, notes=notes)

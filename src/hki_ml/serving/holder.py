@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -34,6 +34,7 @@ class Held(Generic[M]):
     model: M
     version: str
     is_last_good: bool = False
+    folder: Path | None = None
 
 
 class ModelHolder(Generic[M]):
@@ -68,6 +69,7 @@ class ModelHolder(Generic[M]):
         self._load = load
         self._cache = cache / name
         self._refused: str | None = None
+        self._former: Held[M] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -105,8 +107,12 @@ class ModelHolder(Generic[M]):
         held = self.held
         if held is not None and held.version == champion.version:
             if held.is_last_good:
-                self.held = Held(held.model, held.version)
+                self.held = replace(held, is_last_good=False)
             return False
+        former = self._former
+        if former is not None and former.version == champion.version:
+            self._swap(replace(former, is_last_good=False))
+            return True
         return self._take(champion)
 
     def _take(self, champion: ModelVersion) -> bool:
@@ -120,10 +126,14 @@ class ModelHolder(Generic[M]):
         except (HkiError, OSError) as error:
             log.warning("model_download_failed", model=self.name, error=str(error))
             return self._from_cache()
-        self.held = Held(model, champion.version)
-        self._remember(champion.version, folder)
-        log.info("model_swapped", model=self.name, version=champion.version)
+        self._swap(Held(model, champion.version, folder=folder))
         return True
+
+    def _swap(self, held: Held[M]) -> None:
+        """Let another version answer; the one before stays warm, for the day it is wanted back."""
+        self._former, self.held = self.held, held
+        self._remember(held)
+        log.info("model_swapped", model=self.name, version=held.version)
 
     def _folder(self, champion: ModelVersion) -> Path:
         if not _VERSION.fullmatch(champion.version):
@@ -136,15 +146,18 @@ class ModelHolder(Generic[M]):
             raise ArtifactRefused(f"expected the files below {into}, got {folder}")
         return folder
 
-    def _remember(self, version: str, folder: Path) -> None:
-        """Note the last good version; the folders of the others may go."""
+    def _remember(self, held: Held[M]) -> None:
+        """Note the last good version; the folders of all but it and the one before may go."""
+        if held.folder is None:
+            return
         note = self._cache / "last_good.json"
         draft = note.with_suffix(".draft")
-        inside = str(folder.relative_to(self._cache))
-        draft.write_text(json.dumps({"version": version, "folder": inside}))
+        inside = str(held.folder.resolve().relative_to(self._cache.resolve()))
+        draft.write_text(json.dumps({"version": held.version, "folder": inside}))
         os.replace(draft, note)  # noqa: PTH105 - the atomic swap is the point
         for other in self._cache.iterdir():
-            if other.is_dir() and other.name != version:
+            kept = {held.version, self._former.version if self._former else held.version}
+            if other.is_dir() and other.name not in kept:
                 shutil.rmtree(other, ignore_errors=True)
 
     def _from_cache(self) -> bool:
@@ -160,6 +173,6 @@ class ModelHolder(Generic[M]):
         except (HkiError, OSError, ValueError, KeyError) as error:
             log.warning("no_last_good_model", model=self.name, error=str(error))
             return False
-        self.held = Held(model, note["version"], is_last_good=True)
+        self.held = Held(model, note["version"], is_last_good=True, folder=folder)
         log.warning("serving_last_good_model", model=self.name, version=note["version"])
         return True

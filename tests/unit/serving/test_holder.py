@@ -106,12 +106,25 @@ def test_a_version_that_is_no_plain_name_never_becomes_a_path(hold, registry, ve
     assert registry.downloads == 0
 
 
-def test_only_the_last_good_version_keeps_its_folder(hold, registry, tmp_path):
+def test_only_the_last_good_version_and_the_one_before_keep_their_folders(hold, registry, tmp_path):
     holder = hold()
     for version in ("1", "2", "3"):
         registry.champion = version
         holder.refresh()
-    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["3", "last_good.json"]
+    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["2", "3", "last_good.json"]
+
+
+def test_the_version_before_comes_back_without_being_loaded_again(hold, registry):
+    holder = hold()
+    for version in ("1", "2", "1", "2"):
+        registry.champion = version
+        assert holder.refresh() is True
+        assert (holder.held.model, holder.held.version) == (f"model {version}", version)
+    assert registry.downloads == 2
+    registry.silent = True
+    later = hold()
+    assert later.refresh() is True
+    assert (later.held.version, later.held.is_last_good) == ("2", True)
 
 
 def test_a_note_that_leads_out_of_the_cache_is_not_followed(hold, registry, tmp_path):

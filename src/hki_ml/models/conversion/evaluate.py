@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hki_ml.errors import NotEnoughData
+from hki_ml.learning.judged import judged
 from hki_ml.learning.lead_clock import STAGES
 from hki_ml.learning.lead_features import feature_frame
 from hki_ml.learning.lead_labels import closing_within, hide_later, split_leads
@@ -107,14 +108,19 @@ def backtest(
 def losses_of(rows: pd.DataFrame, at_90: FloatArray) -> pd.DataFrame:
     """Return the log loss of each row whose 90 days have passed."""
     due = closing_within(rows, WITHIN_DAYS)
-    some = rows[due.matured]
-    pairs = zip(some["lead_id"], some["landmark_days"], strict=True)
-    return pd.DataFrame(
-        {
-            "example_id": [f"{lead}@{day:g}" for lead, day in pairs],
-            "happened_at": some["event_timestamp"],
-            "loss": row_log_loss(due.closed[due.matured].astype(np.float64), at_90[due.matured]),
-        }
+    some, said = rows[due.matured], at_90[due.matured]
+    truth = due.closed[due.matured].astype(np.float64)
+    return judged(
+        example_id=[
+            f"{lead}@{day:g}"
+            for lead, day in zip(some["lead_id"], some["landmark_days"], strict=True)
+        ],
+        happened_at=some["event_timestamp"],
+        entity=some["lead_id"],
+        segment=some.get("lead_source"),
+        outcome=truth,
+        probability=said,
+        loss=row_log_loss(truth, said),
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hki_ml.errors import NotEnoughData
+from hki_ml.learning.judged import judged
 from hki_ml.metrics import calibration, classification
 from hki_ml.metrics.interval import cluster_bootstrap
 from hki_ml.metrics.table import Figure, Row, Table
@@ -166,8 +167,11 @@ def losses_of(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the log loss of each judged offer, as ``Trial.losses`` wants them."""
     p = np.clip(predictions["probability"].to_numpy(np.float64), 1e-6, 1 - 1e-6)
     y = predictions["positive"].to_numpy(np.float64)
-    return pd.DataFrame({
-        "example_id": predictions["deal_id"] + "|" + predictions["investor_id"],
-        "happened_at": predictions["event_timestamp"],
-        "loss": -(y * np.log(p) + (1 - y) * np.log1p(-p)),
-    })  # fmt: skip
+    return judged(
+        example_id=predictions["deal_id"] + "|" + predictions["investor_id"],
+        happened_at=predictions["event_timestamp"],
+        entity=predictions["deal_id"],
+        outcome=y,
+        probability=p,
+        loss=-(y * np.log(p) + (1 - y) * np.log1p(-p)),
+    )

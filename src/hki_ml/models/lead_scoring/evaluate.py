@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hki_ml.errors import NotEnoughData
+from hki_ml.learning.judged import judged
 from hki_ml.learning.lead_features import feature_frame
 from hki_ml.learning.lead_labels import split_leads
 from hki_ml.metrics.classification import row_log_loss
@@ -209,6 +210,7 @@ def _predictions(test: pd.DataFrame, said: Judged) -> pd.DataFrame:
         "closed": said.closed,
         "probability": said.probability,
         "confidence": said.confidence,
+        "lead_source": test.get("lead_source"),
     }
     return pd.DataFrame(columns)
 
@@ -216,11 +218,14 @@ def _predictions(test: pd.DataFrame, said: Judged) -> pd.DataFrame:
 def losses(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return each row's log loss: what two scorers are compared on, pair by pair."""
     at_day = predictions["landmark_days"].map("{:g}".format)
-    return pd.DataFrame({
-        "example_id": predictions["lead_id"].astype(str) + "@" + at_day,
-        "happened_at": predictions["event_timestamp"],
-        "loss": row_log_loss(
-            predictions["closed"].to_numpy(np.float64),
-            predictions["probability"].to_numpy(np.float64),
-        ),
-    })  # fmt: skip
+    truth = predictions["closed"].to_numpy(np.float64)
+    said = predictions["probability"].to_numpy(np.float64)
+    return judged(
+        example_id=predictions["lead_id"].astype(str) + "@" + at_day,
+        happened_at=predictions["event_timestamp"],
+        entity=predictions["lead_id"],
+        segment=predictions.get("lead_source"),
+        outcome=truth,
+        probability=said,
+        loss=row_log_loss(truth, said),
+    )

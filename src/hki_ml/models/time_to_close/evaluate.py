@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hki_ml.learning.judged import judged as judged_rows
 from hki_ml.learning.lead_labels import Ends, split_leads
 from hki_ml.metrics.clusters import clustered
 from hki_ml.metrics.concordance import uno_c
@@ -122,13 +123,7 @@ def backtest(
     }
     side = [_row(name, judged, closed, base, seed) for name, closed in curves.items()]
     by_day = _by_landmark(judged, curves["ours"], base, seed)
-    losses = pd.DataFrame(
-        {
-            "example_id": example_ids(split.test),
-            "happened_at": split.test["event_timestamp"],
-            "loss": judged.brier(curves["ours"]),
-        }
-    )
+    losses = losses_of(split.test, judged.brier(curves["ours"]))
     tables = (
         Table("side by side", side),
         Table("by landmark day", by_day),
@@ -136,10 +131,17 @@ def backtest(
     return Backtest(tables, time.perf_counter() - begun, model, losses)
 
 
-def example_ids(rows: pd.DataFrame) -> list[str]:
-    """Return a name a row: lead and landmark day."""
+def losses_of(rows: pd.DataFrame, brier: FloatArray) -> pd.DataFrame:
+    """Return each row's part of the integrated Brier score, as ``Trial.losses`` wants them."""
     pairs = zip(rows["lead_id"], rows["landmark_days"], strict=True)
-    return [f"{lead}@{day:g}" for lead, day in pairs]
+    return judged_rows(
+        example_id=[f"{lead}@{day:g}" for lead, day in pairs],
+        happened_at=rows["event_timestamp"],
+        entity=rows["lead_id"],
+        segment=rows.get("lead_source"),
+        outcome=np.where(residual(rows).cause > 0, residual(rows).cause, np.nan),
+        loss=brier,
+    )
 
 
 def _by_landmark(judged: Judged, closed: FloatArray, base: FloatArray, seed: int) -> list[Row]:

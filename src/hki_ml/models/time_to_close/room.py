@@ -15,7 +15,7 @@ import pyarrow as pa
 from hki_ml.learning.lead_labels import landmarks
 from hki_ml.models.model import Target, Trial
 from hki_ml.models.time_to_close import artifact
-from hki_ml.models.time_to_close.evaluate import Backtest, Judged, example_ids
+from hki_ml.models.time_to_close.evaluate import Backtest, Judged, losses_of
 from hki_ml.models.time_to_close.evaluate import backtest as run_backtest
 from hki_ml.models.time_to_close.predict import TimeToClose
 from hki_ml.models.time_to_close.train import train
@@ -93,13 +93,7 @@ def losses(folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFram
     rows = frame[frame["created_at"] >= since]
     judged = Judged.of(rows)
     closed = model.cox.at(model.curves(rows)[0], judged.times)
-    return pd.DataFrame(
-        {
-            "example_id": example_ids(rows),
-            "happened_at": rows["event_timestamp"],
-            "loss": judged.brier(closed),
-        }
-    )
+    return losses_of(rows, judged.brier(closed))
 
 
 def save(fitted: TimeToClose, folder: Path, *, notes: Mapping[str, object]) -> None:

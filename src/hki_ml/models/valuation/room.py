@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from hki_ml.learning.judged import judged
 from hki_ml.models.model import Target, Trial
 from hki_ml.models.valuation import artifact
 from hki_ml.models.valuation.core import SaleBook
@@ -92,7 +93,7 @@ def trial(frame: pd.DataFrame, *, seed: int, threads: int) -> Trial:
         until=frame["sold_at"].max().to_pydatetime(),
         figures={name.lower(): figure.value for name, figure in overall.figures.items()},
         report=found.as_json(),
-        losses=_losses(found.predictions),
+        losses=_losses(found.predictions, frame),
         judged=found.valuer,
     )
 
@@ -106,7 +107,7 @@ def losses(folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFram
     seen = follow(valuer.core, valuer.calibration, book, step_days=7).seen
     value = valuer.calibration.blend.log_value(seen.base, seen.members, seen.level)
     predictions = later.iloc[seen.rows].assign(value_usd=np.exp(value))
-    return _losses(predictions)
+    return _losses(predictions, frame)
 
 
 def save(fitted: Valuer, folder: Path, *, notes: Mapping[str, object]) -> None:
@@ -144,13 +145,17 @@ def canonical(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([kept, extra[sorted(extra.columns)]], axis=1)
 
 
-def _losses(predictions: pd.DataFrame) -> pd.DataFrame:
+def _losses(predictions: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """Return absolute log errors: the same for twice and for half the price."""
     off = np.abs(np.log(predictions["value_usd"]) - np.log(predictions["price_usd"]))
-    return pd.DataFrame(
-        {
-            "example_id": predictions["sale_id"].astype(str),
-            "happened_at": predictions["sold_at"],
-            "loss": off,
-        }
+    ids = predictions["sale_id"].astype(str)
+    of_sale = frame.assign(sale_id=frame["sale_id"].astype(str)).drop_duplicates("sale_id")
+    homes = of_sale.set_index("sale_id").reindex(ids)
+    return judged(
+        example_id=ids,
+        happened_at=predictions["sold_at"],
+        entity=homes.get("property_id", ids),
+        segment=homes.get("area"),
+        outcome=predictions["price_usd"],
+        loss=off,
     )

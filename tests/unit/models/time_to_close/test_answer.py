@@ -4,6 +4,7 @@ from datetime import UTC
 import numpy as np
 import pytest
 
+from hki_ml.learning.judged import COLUMNS
 from hki_ml.errors import ArtifactRefused
 from hki_ml.models.time_to_close import room
 from hki_ml.models.time_to_close.predict import load
@@ -129,6 +130,6 @@ def test_a_backtest_tells_why_it_would_be_refused(rows):
     report = json.loads(json.dumps(found.as_json()))
     assert report["side by side"]["ours"]["C"]["value"] > 0.6
     assert "side by side" in str(found)
-    assert set(found.losses) == {"example_id", "happened_at", "loss"}
+    assert tuple(found.losses) == COLUMNS
     report["side by side"]["ours"]["decile"]["value"] = 0.4
     assert any("decile" in problem for problem in room.problems(report))

@@ -1,0 +1,187 @@
+"""The ledger of what serves: every decision about a champion, in order, once; the alias follows it.
+
+The row is written first, under a lock that the lake keeps (one number a decision of a model): of two who
+decide at once, one writes and the other is told that it came too late. The alias is pointed after; who
+comes next finishes what a crash left between the two.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from hki_ml.errors import Conflict, NotFound
+from hki_ml.pipeline.train import CHAMPION, code_version
+from hki_ml.ports import ModelVersion, Span
+from hki_ml.tables import LEDGER
+from hki_ml.wiring import Backend
+
+TABLE = "ledger"
+MOVES: tuple[str, ...] = ("promoted", "rolled back", "found")
+"""Decisions after which another version serves; ``found``: somebody had moved the alias by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decision: what was decided about ``version`` and what it replaced, by whom, when and why."""
+
+    number: int
+    model: str
+    decision: str
+    version: str
+    replaced: str | None
+    at: datetime
+    by: str
+    reasons: tuple[str, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+    data_as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be written down: ``name`` of ``promoted``, ``refused``, ``rolled back`` and ``found``."""
+
+    name: str
+    version: ModelVersion
+    replaced: str | None
+    reasons: Sequence[str] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def entries(backend: Backend, model: str) -> list[Entry]:
+    """Return the decisions about a model, oldest first."""
+    rows = backend.lake.read(TABLE, where=("model", model)).to_pylist()
+    return sorted((_entry(row) for row in rows), key=lambda each: each.number)
+
+
+def record(backend: Backend, decision: Decision, *, at: datetime, after: Sequence[Entry]) -> Entry:
+    """Write a decision that was taken in sight of the entries ``after``, and point the alias if it moves.
+
+    Raises
+    ------
+    Conflict
+        If another decision about the model was written since those were read.
+    """
+    version = decision.version
+    number = after[-1].number + 1 if after else 1
+    entry = Entry(
+        number, version.model, decision.name, version.version, decision.replaced, at, _who(),
+        tuple(decision.reasons), dict(decision.evidence),
+        version.tags.get("code", code_version()), version.tags.get("as_of"),
+    )  # fmt: skip
+    key = f"{TABLE}/{version.model}"
+    try:
+        backend.lake.append(TABLE, _row(entry), spans={key: Span(number - 1, number)})
+    except Conflict as error:
+        raise Conflict(
+            f"expected to write decision {number} about {version.model}, but another one was "
+            f"written meanwhile: look at it first (hki ledger {version.model})"
+        ) from error
+    if decision.name in MOVES and decision.name != "found":
+        backend.registry.point(version.model, CHAMPION, version.version)
+    return entry
+
+
+def settle(backend: Backend, model: str, *, at: datetime) -> list[Entry]:
+    """Make alias and ledger agree and return the ledger.
+
+    An alias that still stands on what the last move replaced was left there by a crash: it is pointed
+    on. One that stands anywhere else was moved by somebody: that is written down as ``found``.
+    """
+    known = entries(backend, model)
+    champion = backend.registry.resolve(model, CHAMPION)
+    moves = [each for each in known if each.decision in MOVES]
+    last = moves[-1] if moves else None
+    if last is not None and (champion is None or champion.version == last.replaced):
+        backend.registry.point(model, CHAMPION, last.version)
+    elif champion is not None and (last is None or champion.version != last.version):
+        before = None if last is None else last.version
+        found = Decision("found", champion, before, ("the alias was set outside of the ledger",))
+        known.append(record(backend, found, at=at, after=known))
+    return known
+
+
+def roll_back(
+    backend: Backend, model: str, *, at: datetime, because: str, to: str | None = None
+) -> Entry:
+    """Let the version serve again that served before the present champion, or the one named.
+
+    Raises
+    ------
+    NotFound
+        If there is no champion, or none served before it.
+    Conflict
+        If another decision about the model was written meanwhile.
+    """
+    known = settle(backend, model, at=at)
+    champion = backend.registry.resolve(model, CHAMPION)
+    if champion is None:
+        raise NotFound(f"expected a champion of {model} to take back, got none")
+    version = to if to is not None else before(known, champion.version)
+    if version is None:
+        raise NotFound(
+            f"expected a version of {model} that served before {champion.version}, got none: name "
+            "one with --to"
+        )
+    if version == champion.version:
+        raise Conflict(f"version {version} of {model} serves already")
+    back = backend.registry.version(model, version)
+    return record(
+        backend, Decision("rolled back", back, champion.version, (because,)), at=at, after=known
+    )
+
+
+def before(known: Sequence[Entry], version: str) -> str | None:
+    """Return what served before a version, going back over versions that were taken back."""
+    bad = taken_back(known)
+    earlier = {e.version: e.replaced for e in known if e.decision in {"promoted", "found"}}
+    found = earlier.get(version)
+    while found in bad:
+        found = earlier.get(found)
+    return found
+
+
+def taken_back(known: Sequence[Entry]) -> dict[str, Entry]:
+    """Return the versions that were taken back, with the decision that did it."""
+    return {
+        each.replaced: each
+        for each in known
+        if each.decision == "rolled back" and each.replaced is not None
+    }
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
+def _row(entry: Entry) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "number": entry.number, "model": entry.model, "decision": entry.decision,
+                "version": entry.version, "replaced": entry.replaced, "at": entry.at,
+                "by": entry.by, "reasons_json": json.dumps(entry.reasons),
+                "evidence_json": json.dumps(entry.evidence, sort_keys=True), "code": entry.code,
+                "data_as_of": entry.data_as_of,
+            }
+        ],
+        schema=LEDGER,
+    )  # fmt: skip
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    return Entry(
+        row["number"], row["model"], row["decision"], row["version"], row["replaced"], row["at"],
+        row["by"], tuple(json.loads(row["reasons_json"])), json.loads(row["evidence_json"]),
+        row["code"], row["data_as_of"],
+    )  # fmt: skip
