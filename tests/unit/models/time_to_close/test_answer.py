@@ -4,8 +4,8 @@ from datetime import UTC
 import numpy as np
 import pytest
 
-from hki_ml.learning.judged import COLUMNS
 from hki_ml.errors import ArtifactRefused
+from hki_ml.learning.judged import COLUMNS
 from hki_ml.models.time_to_close import room
 from hki_ml.models.time_to_close.predict import load
 from tests.unit.models.leads import state_of
