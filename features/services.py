@@ -34,3 +34,8 @@ investor_matching = FeatureService(
     features=[investor_state],
     description="Who should see this deal",
 )
+risk = FeatureService(
+    name="risk",
+    features=[lead_state],
+    description="Will a contract fall through, and what does it cost",
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from hki_ml.monitor_tables import INCIDENTS, MONITOR_CHECKS
 from hki_ml.settings import Settings
 
 TIME = pa.timestamp("us", "UTC")
@@ -92,34 +93,36 @@ PROPERTY_FACTS = pa.schema(
 
 MARKET_TREND = pa.schema(
     [
-        ("area", pa.string()),
-        ("event_timestamp", TIME),
-        ("created", TIME),
+        ("area", pa.string()), ("event_timestamp", TIME), ("created", TIME),
         ("neighborhood_appreciation_rate", pa.float64()),
-        ("market_price_per_sqft_usd", pa.float64()),
-        ("market_sales_count_365d", pa.int64()),
+        ("market_price_per_sqft_usd", pa.float64()), ("market_sales_count_365d", pa.int64()),
         ("market_sales_count_90d", pa.int64()),
     ]
-)
+)  # fmt: skip
 """How each area's market stood at the start of a month, from sales before it (view ``market_trend``)."""
 
 LEADS = pa.schema(
     [
-        ("lead_id", pa.string()),
-        ("created_at", TIME),
-        ("created_known_at", TIME),
-        ("lead_source", pa.string()),
-        ("property_id", pa.string()),
-        ("asking_price_usd", pa.float64()),
-        ("facts_json", pa.string()),
-        ("source", pa.string()),
-        ("outcome", pa.string()),
-        ("ended_at", TIME),
-        ("ended_known_at", TIME),
+        ("lead_id", pa.string()), ("created_at", TIME), ("created_known_at", TIME),
+        ("lead_source", pa.string()), ("property_id", pa.string()),
+        ("asking_price_usd", pa.float64()), ("facts_json", pa.string()), ("source", pa.string()),
+        ("outcome", pa.string()), ("ended_at", TIME), ("ended_known_at", TIME),
         ("outcome_source", pa.string()),
+        ("contract_at", TIME),
+        ("contract_known_at", TIME),
+    ]
+)  # fmt: skip
+"""One row a lead as it came, when it first came under contract if ever, and how it ended: ``closed``,
+``lost`` or null while it is open."""
+
+LIENS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("lien_id", "property_id", "lead_id", "kind")),
+        ("amount_usd", pa.float64()),
+        *((name, TIME) for name in ("recorded_at", "known_at")),
     ]
 )
-"""One row a lead as it came, and how it ended: ``closed``, ``lost`` or null while it is open."""
+"""One row a claim on a home; ``lien_id`` is its event's id, ``lead_id`` whose title search found it."""
 
 DEALS = pa.schema(
     [
@@ -144,24 +147,16 @@ DEAL_OFFERS = pa.schema(
 
 INVESTOR_STATE = pa.schema(
     [
-        ("investor_id", pa.string()),
-        ("event_timestamp", TIME),
-        ("created", TIME),
-        ("investor_kind", pa.string()),
-        ("investor_facts_json", pa.string()),
-        ("investor_criteria_json", pa.string()),
-        ("investor_opted_out", pa.bool_()),
-        ("investor_registered_at_us", pa.int64()),
-        ("investor_moments_json", pa.string()),
-        ("investor_offers_count", pa.float64()),
-        ("investor_positives_count", pa.float64()),
-        ("investor_buys_count", pa.float64()),
-        ("investor_average_deal_size", pa.float64()),
-        ("investor_response_rate", pa.float64()),
-        ("investor_close_rate", pa.float64()),
+        ("investor_id", pa.string()), ("event_timestamp", TIME), ("created", TIME),
+        ("investor_kind", pa.string()), ("investor_facts_json", pa.string()),
+        ("investor_criteria_json", pa.string()), ("investor_opted_out", pa.bool_()),
+        ("investor_registered_at_us", pa.int64()), ("investor_moments_json", pa.string()),
+        ("investor_offers_count", pa.float64()), ("investor_positives_count", pa.float64()),
+        ("investor_buys_count", pa.float64()), ("investor_average_deal_size", pa.float64()),
+        ("investor_response_rate", pa.float64()), ("investor_close_rate", pa.float64()),
         ("investor_last_seen_us", pa.int64()),
     ]
-)
+)  # fmt: skip
 """What was known of each investor at a moment: criteria, rates, and the moments that clocks run from.
 
 The three rates are shrunk to those of all investors; the counts beside them are their n (offers for the
@@ -170,15 +165,11 @@ response rate, positive answers for the close rate, purchases for the deal size)
 
 PROPERTY_VALUE = pa.schema(
     [
-        ("property_id", pa.string()),
-        ("event_timestamp", TIME),
-        ("created", TIME),
-        ("property_value_estimate", pa.float64()),
-        ("property_value_fsd", pa.float64()),
-        ("comparable_properties_count", pa.int64()),
-        ("property_value_model_version", pa.string()),
+        ("property_id", pa.string()), ("event_timestamp", TIME), ("created", TIME),
+        ("property_value_estimate", pa.float64()), ("property_value_fsd", pa.float64()),
+        ("comparable_properties_count", pa.int64()), ("property_value_model_version", pa.string()),
     ]
-)
+)  # fmt: skip
 """What homes that leads are about were worth at a moment, by sales before it (view ``property_value``)."""
 
 LEAD_STATE = pa.schema(
@@ -194,31 +185,30 @@ LEAD_STATE = pa.schema(
         ("lead_facts_json", pa.string()),
         ("lead_moments_json", pa.string()),
         ("lead_outcome", pa.string()),
-        ("lead_source_quality", pa.float64()),
-        ("lead_source_quality_n", pa.float64()),
-        ("lead_close_rate", pa.float64()),
-        ("lead_close_rate_n", pa.float64()),
-        ("property_value_estimate", pa.float64()),
-        ("property_value_fsd", pa.float64()),
-        ("comparable_properties_count", pa.float64()),
-        ("property_living_sqft", pa.float64()),
-        ("property_year_built", pa.float64()),
-        ("neighborhood_appreciation_rate", pa.float64()),
-        ("market_price_per_sqft_usd", pa.float64()),
-        ("market_sales_count_90d", pa.float64()),
-        ("market_leads_count_1h", pa.float64()),
-        ("market_leads_count_1d", pa.float64()),
-        ("history_home_gap_days", pa.float64()),
-        ("history_home_closed_share", pa.float64()),
-        ("history_home_last_closed", pa.float64()),
-        ("history_home_last_days", pa.float64()),
+        *(
+            (name, pa.float64())
+            for name in (
+                "lead_source_quality", "lead_source_quality_n", "lead_close_rate",
+                "lead_close_rate_n", "property_value_estimate", "property_value_fsd",
+                "comparable_properties_count", "property_living_sqft", "property_year_built",
+                "neighborhood_appreciation_rate", "market_price_per_sqft_usd",
+                "market_sales_count_90d", "market_leads_count_1h", "market_leads_count_1d",
+                "history_home_gap_days", "history_home_closed_share", "history_home_last_closed",
+                "history_home_last_days",
+            )
+        ),
         ("history_home_facts_json", pa.string()),
+        ("property_liens_count", pa.float64()),
+        ("property_liens_usd", pa.float64()),
+        ("property_liens_json", pa.string()),
     ]
-)
+)  # fmt: skip
 """What was known of each lead at a moment: what stands still, and the moments that clocks run from.
 
 Nothing in it moves with the clock; recency, decay and counts over windows are derived from
-``lead_moments_json`` when the question is asked (``hki_ml.learning.lead_clock``).
+``lead_moments_json`` when the question is asked (``hki_ml.learning.lead_clock``). ``property_liens_json``
+lists what is known of claims on the home: ``kind``, ``amount_usd``, ``recorded_at`` (seconds since 1970)
+and ``event_id``; all three are null where none is known.
 """
 
 STATE_RUNS = pa.schema([("until", TIME), ("table", pa.string()), ("version", pa.int64())])
@@ -226,10 +216,7 @@ STATE_RUNS = pa.schema([("until", TIME), ("table", pa.string()), ("version", pa.
 
 FEATURE_SERVICES = pa.schema(
     [
-        ("service", pa.string()),
-        ("view", pa.string()),
-        ("join_key", pa.string()),
-        ("feature", pa.string()),
+        *((name, pa.string()) for name in ("service", "view", "join_key", "feature")),
         ("ttl_seconds", pa.int64()),
     ]
 )
@@ -265,6 +252,14 @@ LEDGER = pa.schema(
 )  # fmt: skip
 """Every decision about a champion: what serves is what the last promotion or roll-back says."""
 
+PROTECTED_GROUPS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("lead_id", "attribute", "group", "source")),
+        ("known_at", TIME),
+    ]
+)
+"""Groups that the law protects, for audits alone (``hki_ml.pipeline.groups``); no room names this table."""
+
 SCHEMAS: dict[str, pa.Schema] = {
     "events": EVENTS,
     "quarantine": QUARANTINE,
@@ -272,6 +267,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "property_facts": PROPERTY_FACTS,
     "market_trend": MARKET_TREND,
     "leads": LEADS,
+    "liens": LIENS,
     "lead_state": LEAD_STATE,
     "property_value": PROPERTY_VALUE,
     "deals": DEALS,
@@ -282,6 +278,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "materialized": MATERIALIZED,
     "batch_predictions": BATCH_PREDICTIONS,
     "ledger": LEDGER,
+    "monitor_checks": MONITOR_CHECKS,
+    "incidents": INCIDENTS,
+    "protected_groups": PROTECTED_GROUPS,
 }
 
 

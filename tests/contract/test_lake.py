@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from hki_ml.settings import LakeSettings
 from tests import servers
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
+LATER = datetime(2024, 1, 2, tzinfo=UTC)
 Open = Callable[[], Lake]
 
 
@@ -118,6 +121,88 @@ def test_replacing_by_the_same_changes_no_version(open_again: Open) -> None:
     assert reasons(lake) == ["b"]
 
 
+def test_a_table_in_parts_is_replaced_by_what_they_are_together(open_again: Open) -> None:
+    lake = open_again()
+
+    def replaced(*parts: str) -> int:
+        made = (pa.concat_tables([quarantined(each) for each in part]) for part in parts)
+        return lake.replace_parts("quarantine", made, count=len("".join(parts)))
+
+    version = replaced("ab", "c", "de")
+    assert reasons(lake) == ["a", "b", "c", "d", "e"]
+    assert replaced("a", "bcd", "e") == version  # however they are cut
+    for parts in (
+        ("ab", "c", "dx"),
+        ("ab", "x", "de"),
+        ("xb", "c", "de"),
+        ("ab", "c"),
+        ("abcdef",),
+    ):
+        before = version
+        version = replaced(*parts)
+        assert version > before
+        assert reasons(lake) == sorted("".join(parts))
+
+
+def test_a_large_table_that_is_written_in_any_order_is_known_again(open_again: Open) -> None:
+    lake, many = open_again(), [f"{i:06d}" for i in range(50_000)]
+    rows = quarantined(*many)
+    version = lake.replace("quarantine", rows)
+    assert lake.replace("quarantine", rows) == version
+    assert lake.replace("quarantine", rows.take(list(reversed(range(50_000))))) == version
+    assert lake.replace("quarantine", quarantined(*many[1:], many[1])) > version
+
+
+def test_a_part_that_cannot_be_made_leaves_the_table_as_it_was(open_again: Open) -> None:
+    lake = open_again()
+    version = lake.replace("quarantine", quarantined("a"))
+
+    def breaks() -> Iterator[pa.Table]:
+        yield quarantined("b")
+        raise RuntimeError("no more")
+
+    with pytest.raises(Exception, match="no more"):
+        lake.replace_parts("quarantine", breaks(), count=2)
+    assert (lake.version("quarantine"), reasons(open_again())) == (version, ["a"])
+
+
+def test_what_is_old_is_forgotten_once_and_who_follows_sees_no_more_of_it(open_again: Open) -> None:
+    lake = open_again()
+    assert lake.forget("quarantine", "quarantined_at", before=AT) == 0
+    lake.append("quarantine", quarantined("a", "b"))
+    late = quarantined("c").set_column(6, "quarantined_at", pa.array([LATER], tables.TIME))
+    lake.append("quarantine", late)
+    seen = lake.version("quarantine")
+    assert (
+        lake.forget("quarantine", "quarantined_at", before=AT) == 0
+    )  # at the moment is not before
+    assert lake.forget("quarantine", "quarantined_at", before=LATER) == 2
+    assert lake.forget("quarantine", "quarantined_at", before=LATER) == 0
+    assert reasons(open_again()) == ["c"]
+    lake.append("quarantine", quarantined("d"))
+    rows = pa.Table.from_batches(lake.batches("quarantine", since=seen), tables.QUARANTINE)
+    assert rows["reason"].to_pylist() == ["d"]
+
+
 def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
     with pytest.raises((pa.ArrowInvalid, ValueError)):
         DeltaLake(tmp_path).append("quarantine", pa.table({"x": [1]}))
+
+
+BREAKS_OFF = """
+import sys
+from datetime import UTC, datetime
+import pyarrow as pa
+from hki_ml.adapters.lake import DeltaLake
+lake = DeltaLake(sys.argv[1])
+rows = pa.table({"text": [f"row {n} " * 20 for n in range(60_000)]})
+for _ in range(20):
+    lake.append("much", rows)
+print(next(lake.batches("much")).num_rows > 0)
+"""
+
+
+def test_a_process_that_breaks_off_a_reading_ends_well(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BREAKS_OFF, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr

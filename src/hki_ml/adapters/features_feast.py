@@ -16,16 +16,20 @@ import pyarrow as pa
 
 from hki_ml.adapters.features_online import OnlineReader, RedisBytes, SqliteBytes, View
 from hki_ml.adapters.materialized import Mark, Marks
+from hki_ml.adapters.online_rows import online_rows
 from hki_ml.errors import SettingsError
 from hki_ml.ports import Lake, OnlineRow
 from hki_ml.settings import Settings
-from hki_ml.tables import FEATURE_SERVICES, table_address
+from hki_ml.tables import FEATURE_SERVICES, SCHEMAS, table_address
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PROJECT = "hki"
 DAY = timedelta(days=1)
+MOMENT = "{'at': event_timestamp, 'made': created}"
+ENTITIES_AT_ONCE = 20_000  # written online: a million values are half a gigabyte as protobufs
+WIDE_SQLITE = "hki_ml.adapters.online_sqlite.WideSqliteOnlineStore"  # imported with Feast only
 
 
 class FeastStore:
@@ -81,13 +85,47 @@ class FeastStore:
             fresh = marks.fresh(view.name, version, until)
             if fresh is None:
                 continue
-            with _quiet():
-                store.materialize(
-                    start_date=fresh.oldest - DAY, end_date=until, feature_views=[view.name]
-                )
+            provider = store._get_provider()  # noqa: SLF001 - where `write_to_online_store` ends as well
+            for rows in self._latest(view, version, since=fresh.oldest - DAY, until=until):
+                provider.online_write_batch(store.config, view, online_rows(view, rows), None)
             marks.set(view.name, Mark(version, until))
             written += fresh.rows
         return written
+
+    def _latest(
+        self, view: Any, version: int, *, since: datetime, until: datetime
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the last row of each entity in a span, some at a time: all at once would be gigabytes."""
+        import duckdb
+
+        key = view.join_keys[0]
+        names = [key, *(field.name for field in view.features), "event_timestamp", "created"]
+        narrow = [key, "event_timestamp", "created"]
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            # A stream tells no size: unasked, DuckDB would keep its rows and let the moments pass by.
+            connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+            connection.register("moments", self._rows(view.name, narrow, version))
+            # Of two rows of one moment, made at once, either: they say the same.
+            connection.execute(
+                f'CREATE TEMP TABLE last AS SELECT "{key}" AS id, '  # noqa: S608 - names of ours
+                f"max({MOMENT}) AS moment FROM moments "
+                "WHERE event_timestamp > $since AND event_timestamp <= $until GROUP BY id",
+                {"since": since, "until": until},
+            )
+            connection.register("rows", self._rows(view.name, names, version))
+            found = connection.execute(
+                f'SELECT rows.* FROM rows JOIN last ON "{key}" = id '  # noqa: S608 - names of ours
+                f"AND {MOMENT} = moment"
+            )
+            schema = pa.schema([SCHEMAS[view.name].field(name) for name in names])
+            for batch in found.to_arrow_reader(ENTITIES_AT_ONCE):
+                yield batch.cast(schema)
+
+    def _rows(self, view: str, names: Sequence[str], version: int) -> pa.RecordBatchReader:
+        schema = pa.schema([SCHEMAS[view].field(name) for name in names])
+        batches = self._lake.batches(view, columns=names, until=version)
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
     def training_frame(self, service: str, spine: pd.DataFrame) -> pd.DataFrame:
         """Return the spine with each feature as it was known at ``event_timestamp``.
@@ -169,7 +207,7 @@ def _open(settings: Settings) -> Any:
         registry: Any = str(settings.feast_path.absolute() / "registry.db")
         if features.registry_url is not None:
             registry = SqlRegistryConfig(registry_type="sql", path=features.registry_url)
-        online: dict[str, str | bool] = {"type": "sqlite", "path": str(_online_path(settings))}
+        online: dict[str, str | bool] = {"type": WIDE_SQLITE, "path": str(_online_path(settings))}
         if features.redis_url is not None:
             # Else Redis keeps a row that was corrected at the same moment; what we write is the latest.
             online = {

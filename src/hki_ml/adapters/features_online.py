@@ -141,7 +141,7 @@ def _varint(body: bytes) -> tuple[int, int]:
 
 
 class SqliteBytes:
-    """Feast's SQLite online store."""
+    """Our SQLite online store of Feast, a row an entity; see ``online_sqlite``."""
 
     def __init__(self, path: Path, project: str) -> None:
         self._path = path
@@ -152,21 +152,21 @@ class SqliteBytes:
         """Return what the view's table holds for each id."""
         keys = [entity_key(view.join_key, entity_id) for entity_id in ids]
         marks = ",".join("?" * len(keys))
-        query = (
-            "SELECT entity_key, feature_name, value, event_ts "  # noqa: S608 - names, no values
-            f'FROM "{self._project}_{view.name}" WHERE entity_key IN ({marks})'
-        )
+        query = f'SELECT * FROM "{self._project}_{view.name}" WHERE entity_key IN ({marks})'  # noqa: S608
         try:
-            rows = self._connection().execute(query, keys).fetchall()
+            cursor = self._connection().execute(query, keys)
+            names = [each[0] for each in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor]
         except sqlite3.Error as error:
             raise Unavailable(
                 f"expected Feast's online store at {self._path}, got: {error}"
             ) from error
-        found: dict[bytes, Stored] = {key: ({}, None) for key in keys}
-        for key, feature, value, written in rows:
-            found[key][0][feature] = value
-            found[key] = (found[key][0], _feast_time(written))
-        return [found[key] for key in keys]
+        found: dict[bytes, Stored] = {}
+        for row in rows:
+            written = datetime.fromtimestamp(row["event_ts"], tz=UTC)
+            told = {name: row[name] for name in view.features if row.get(name) is not None}
+            found[row["entity_key"]] = (told, written)
+        return [found.get(key, ({}, None)) for key in keys]
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
@@ -178,11 +178,6 @@ class SqliteBytes:
             connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
             self._threads.connection = connection
         return connection
-
-
-def _feast_time(written: int) -> datetime:
-    # NOTE: Feast stores a naive UTC time through `datetime.timestamp()`, which reads it as local.
-    return datetime.fromtimestamp(int(written)).replace(tzinfo=UTC)  # noqa: DTZ006
 
 
 class RedisBytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -54,19 +55,20 @@ class Marks:
 
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            connection.register("present", self._rows(view, version))
+            is_compared = mark is not None and mark.version != version
+            self._stand_in(connection, "present", view, version, is_compared=is_compared)
             lacking = "SELECT event_timestamp FROM present WHERE event_timestamp <= $until"
             told: dict[str, object] = {"until": until}
-            if mark is not None and mark.version == version:
+            if mark is not None:
+                told["before"] = mark.until
+            if mark is not None and not is_compared:
                 lacking += " AND event_timestamp > $before"
-                told["before"] = mark.until
             elif mark is not None:
-                connection.register("past", self._rows(view, mark.version))
+                self._stand_in(connection, "past", view, mark.version, is_compared=True)
                 lacking = (
-                    "SELECT event_timestamp FROM (SELECT * FROM present WHERE event_timestamp <= $until"
-                    " EXCEPT ALL SELECT * FROM past WHERE event_timestamp <= $before)"
+                    "SELECT event_timestamp FROM (FROM present WHERE event_timestamp <= $until"
+                    " EXCEPT ALL FROM past WHERE event_timestamp <= $before)"
                 )
-                told["before"] = mark.until
             query = f"SELECT count(*), epoch_us(min(event_timestamp)) FROM ({lacking})"  # noqa: S608
             count, oldest = connection.execute(query, told).fetchall()[0]
         if not count:
@@ -94,9 +96,23 @@ class Marks:
         rows = self._lake.read("materialized").to_pylist()
         return {(row["store"], row["view"]): Mark(row["version"], row["until"]) for row in rows}
 
-    def _rows(self, view: str, version: int) -> pa.RecordBatchReader:
+    def _stand_in(
+        self, connection: Any, name: str, view: str, version: int, *, is_compared: bool
+    ) -> None:
+        """Make a table of the moments of a version, and hashes of its rows if they are compared.
+
+        Rows as they stand would be gigabytes, and so they are where DuckDB lets Arrow filter them for it.
+        """
+        names = SCHEMAS[view].names if is_compared else ["event_timestamp"]
+        connection.register("rows", self._rows(view, version, names))
+        what = "event_timestamp, hash(r) AS row" if is_compared else "event_timestamp"
+        connection.execute(f"CREATE TEMP TABLE {name} AS SELECT {what} FROM rows r")  # noqa: S608
+        connection.unregister("rows")
+
+    def _rows(self, view: str, version: int, names: Sequence[str]) -> pa.RecordBatchReader:
         def batches() -> Iterator[pa.RecordBatch]:
             if version >= 0:
-                yield from self._lake.batches(view, until=version)
+                yield from self._lake.batches(view, columns=names, until=version)
 
-        return pa.RecordBatchReader.from_batches(SCHEMAS[view], batches())
+        schema = pa.schema([SCHEMAS[view].field(name) for name in names])
+        return pa.RecordBatchReader.from_batches(schema, batches())

@@ -11,6 +11,7 @@ from hki_ml.pipeline.investors import tabulate_investors
 from hki_ml.pipeline.tabulate import (
     tabulate_lead_state,
     tabulate_leads,
+    tabulate_liens,
     tabulate_property_facts,
 )
 from hki_ml.transforms.market import market_trend
@@ -46,6 +47,7 @@ def materialize(backend: Backend, *, until: datetime) -> Materialized:
     sales = backend.lake.read("sales")
     backend.lake.replace("market_trend", market_trend(sales, until=until))
     tabulate_leads(backend.lake)
+    tabulate_liens(backend.lake)
     valued = appraise(backend)
     states = tabulate_lead_state(backend.lake, until=until)
     investors = tabulate_investors(backend.lake, until=until)
