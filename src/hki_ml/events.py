@@ -6,7 +6,6 @@ kinds, unknown fields and values out of range are refused, each with a reason th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar, get_args
 from uuid import UUID
 
@@ -18,12 +17,13 @@ from hki_ml.properties import (
     AppointmentProperties,
     CriteriaProperties,
     DealProperties,
+    DeletedProperties,
     FactsProperties,
-    HomeFacts,
     Identifier,
     Instant,
     InvestorProperties,
     LeadProperties,
+    LienProperties,
     ListingProperties,
     LostProperties,
     PredictionProperties,
@@ -33,8 +33,8 @@ from hki_ml.properties import (
     VisitProperties,
     Wire,
     check_criteria,
+    check_facts,
 )
-from hki_ml.protected import why_protected
 
 SCHEMA_VERSION = 1
 MAX_EVENT_BYTES = 65_536  # a sale with 100 extra facts takes about 4 kB
@@ -82,6 +82,13 @@ class ListingPublished(Event, frozen=True, kw_only=True, tag="listing.published"
 
     TYPE: ClassVar[str] = "listing.published"
     properties: ListingProperties
+
+
+class LienRecorded(Event, frozen=True, kw_only=True, tag="lien.recorded"):
+    """Somebody has a claim on the home; ``entity_id`` is the home."""
+
+    TYPE: ClassVar[str] = "lien.recorded"
+    properties: LienProperties
 
 
 class LeadCreated(Event, frozen=True, kw_only=True, tag="lead.created"):
@@ -161,6 +168,16 @@ class InvestorCriteriaSet(Event, frozen=True, kw_only=True, tag="investor.criter
     properties: CriteriaProperties
 
 
+class InvestorDeleted(Event, frozen=True, kw_only=True, tag="investor.deleted"):
+    """The investor is no longer one of ours: in no answer until it is registered again.
+
+    What was offered to it and what it answered stays history.
+    """
+
+    TYPE: ClassVar[str] = "investor.deleted"
+    properties: DeletedProperties
+
+
 class DealOffered(Event, frozen=True, kw_only=True, tag="deal.offered"):
     """A deal was shown to the investor."""
 
@@ -201,6 +218,7 @@ AnyEvent = (
     | PropertyRecorded
     | PropertyFactsChanged
     | ListingPublished
+    | LienRecorded
     | LeadCreated
     | LeadContacted
     | LeadReplied
@@ -212,6 +230,7 @@ AnyEvent = (
     | LeadLost
     | InvestorRegistered
     | InvestorCriteriaSet
+    | InvestorDeleted
     | DealOffered
     | DealViewed
     | DealResponded
@@ -272,18 +291,4 @@ def _check(event: AnyEvent) -> None:
         )
     if isinstance(event.properties, CriteriaProperties):
         check_criteria(event.properties)
-    facts = getattr(event.properties, "facts", None)
-    if isinstance(facts, HomeFacts):
-        if facts.latitude == 0 and facts.longitude == 0:
-            raise EventRejected(
-                "coordinates_at_zero", "expected real coordinates or none, got 0, 0"
-            )
-    elif facts is not None:
-        _check_unprotected(facts.items())
-
-
-def _check_unprotected(facts: Iterable[tuple[str, float | str]]) -> None:
-    for name, value in facts:
-        reason = why_protected(name, value)
-        if reason is not None:
-            raise EventRejected("protected_fact", reason)
+    check_facts(getattr(event.properties, "facts", None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from hki_ml.errors import EventRejected
+from hki_ml.protected import why_protected
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=200)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -88,6 +90,14 @@ class ListingProperties(Wire, frozen=True):
     list_price_usd: Money
 
 
+class LienProperties(Wire, frozen=True, kw_only=True):
+    """A claim on a home. With ``lead_id`` it was found for that lead and speaks of no other lead."""
+
+    kind: Literal["tax", "mechanics", "judgment", "mortgage", "lis_pendens"]
+    amount_usd: Money | None = None
+    lead_id: Identifier | None = None
+
+
 class LeadProperties(Wire, frozen=True):
     """A lead as it came: where it was won, which home it is about, what is asked for it.
 
@@ -137,6 +147,12 @@ class InvestorProperties(Wire, frozen=True):
 
     kind: Label | None = None
     facts: Extra | None = None
+
+
+class DeletedProperties(Wire, frozen=True):
+    """Why an investor is no longer one of ours."""
+
+    reason: Label | None = None
 
 
 class CriteriaProperties(Wire, frozen=True):
@@ -205,3 +221,23 @@ class PredictionProperties(Wire, frozen=True, kw_only=True):
     features: dict[str, Any]
     answer: dict[str, Any]
     made_from: dict[str, Any] = {}
+
+
+def check_facts(facts: HomeFacts | Mapping[str, float | str] | None) -> None:
+    """Refuse facts that cannot be, and those that the law forbids to decide by.
+
+    Raises
+    ------
+    EventRejected
+        With reason ``coordinates_at_zero`` or ``protected_fact``.
+    """
+    if isinstance(facts, HomeFacts):
+        if facts.latitude == 0 and facts.longitude == 0:
+            raise EventRejected(
+                "coordinates_at_zero", "expected real coordinates or none, got 0, 0"
+            )
+        return
+    for name, value in (facts or {}).items():
+        reason = why_protected(name, value)
+        if reason is not None:
+            raise EventRejected("protected_fact", reason)

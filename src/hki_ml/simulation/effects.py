@@ -62,6 +62,29 @@ SEGMENT_EFFECT = -0.8  # of the biased group's mailing segment
 DRIFTED_TIMELINE_SLOPE = 0.06
 DRIFTED_SHARES: dict[str, float] = {"ppc": 3.0, "cold_call": 2.0, "referral": 0.4}
 
+TROUBLES: dict[tuple[str, str], float] = {
+    ("fact_occupancy", "tenant"): 1.3,
+    ("fact_reason_for_selling", "inherited"): 1.0,
+    ("lead_source", "probate_list"): 1.2,
+    ("fact_reason_for_selling", "behind_on_payments"): 0.8,
+    ("fact_condition", "needs_work"): 0.5,
+    ("fact_has_agent", "yes"): 0.6,
+}
+"""Column and level → what it adds to the log-odds a day that a contract falls through."""
+TROUBLE_GAP_SLOPE = 5.5  # of the log of asking price over worth
+TROUBLE_MORTGAGE_SLOPE = 2.2  # of the share of the worth that is owed, less a half
+TROUBLE_LOGIT_SLOPE = -0.15  # of the lead's own log-odds
+
+TITLES: dict[tuple[str, str], float] = {
+    ("fact_reason_for_selling", "inherited"): 1.0,
+    ("fact_reason_for_selling", "behind_on_payments"): 2.0,
+    ("lead_source", "foreclosure_list"): 1.8,
+    ("lead_source", "probate_list"): 0.9,
+    ("fact_occupancy", "vacant"): 0.8,
+}
+"""Column and level → what it adds to the log-odds that the title has liens."""
+TITLE_INTERCEPT = -2.3
+
 INTERCEPT = -0.1
 SCALE = 0.76  # of the sum of all effects
 

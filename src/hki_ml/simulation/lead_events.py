@@ -9,20 +9,23 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hki_ml.simulation import effects, wire
-from hki_ml.simulation.chance import children, seed_key, uniforms, uniforms_at
+from hki_ml.simulation.chance import Keys, children, seed_key, uniforms, uniforms_at
 from hki_ml.simulation.homes import Homes
 from hki_ml.simulation.leads import DAY_US, POISON_DAYS, Leads, leads
 from hki_ml.simulation.path import (
     APPOINTMENT,
     CLOSED,
     CONTRACT,
+    CONTRACT_DAYS,
     KINDS,
     LANDMARKS,
+    LIEN,
     LOST,
     OFFER,
     VISITED,
     histories,
 )  # fmt: skip
+from hki_ml.simulation.title import LIEN_KINDS, lien_kind, lien_size
 from hki_ml.simulation.world import World, microseconds
 
 IntArray = NDArray[np.int64]
@@ -45,8 +48,10 @@ class Block:
     ----------
     start, kind, at
         ``path.histories``: what happens to each lead and when, in days since it came.
-    states
-        At ``path.LANDMARKS``, shape ``(n, landmarks, STATE_SIZE)``.
+    states, signed
+        At ``path.LANDMARKS`` and ``path.CONTRACT_DAYS``, shape ``(n, moments, STATE_SIZE)``.
+    path_key
+        Of the draws of each lead's history.
     known_us
         When each ``lead.created`` was received.
     """
@@ -56,6 +61,8 @@ class Block:
     kind: IntArray
     at: FloatArray
     states: FloatArray
+    signed: FloatArray
+    path_key: Keys
     known_us: IntArray
 
     @property
@@ -85,10 +92,13 @@ def block(world: World, homes: Homes, *, first_day: int, last_day: int) -> Block
     """Return what happens to the leads that come on these days and before the world's end."""
     came = leads(world, homes, first_day=first_day, last_day=last_day)
     keys = children(seed_key(world.seed, 3), came.number)
-    start, kind, at, states = histories(keys, came.logit, came.arm, np.array(LANDMARKS))
+    start, kind, at, states, signed = histories(
+        keys, came.logit, came.trouble, came.title, came.arm,
+        np.array(LANDMARKS), np.array(CONTRACT_DAYS),
+    )  # fmt: skip
     delay = 1.0 + 20.0 * uniforms(came.key, 40)
     known = (came.created_us + (delay * 1e6).astype(np.int64)) // 1000 * 1000
-    return Block(came, start, kind, at, states, known)
+    return Block(came, start, kind, at, states, signed, keys, known)
 
 
 def lead_events(world: World, homes: Homes, what: Block) -> pl.DataFrame:
@@ -98,6 +108,7 @@ def lead_events(world: World, homes: Homes, what: Block) -> pl.DataFrame:
     parts = [
         _created(world, homes, what, ids),
         *_happened(what, ids),
+        _liens(homes, what, ids),
         *_self_labels(world, what, ids),
     ]
     rows = pl.concat(parts).filter(pl.col("received_at").dt.timestamp("us") <= until)
@@ -175,7 +186,7 @@ def _happened(what: Block, ids: pl.Series) -> list[pl.DataFrame]:
     occurred, received, lead = what.occurred_us, what.received_us, what.lead
     draw = uniforms_at(what.leads.key[lead], 4_000 + np.arange(len(lead)) - what.start[lead])
     parts = []
-    for kind, name in enumerate(KINDS):
+    for kind, name in enumerate(KINDS[:LIEN]):
         at = np.flatnonzero(what.kind == kind)
         properties = _properties(kind, what.leads, lead[at], occurred[at], draw[at])
         parts.append(
@@ -184,6 +195,30 @@ def _happened(what: Block, ids: pl.Series) -> list[pl.DataFrame]:
             )
         )
     return parts
+
+
+def _liens(homes: Homes, what: Block, ids: pl.Series) -> pl.DataFrame:
+    """Return the liens that title searches found; they are events of homes."""
+    lead = what.lead
+    at = np.flatnonzero((what.kind == LIEN) & (what.leads.home[lead] >= 0))
+    of_lead = lead[at]
+    number = np.rint((what.at[at] % 1.0 - 0.585) * 1_000).astype(np.int64)  # as ``path`` times them
+    key = what.path_key[of_lead]
+    kind = np.array([lien_kind(k, n) for k, n in zip(key, number, strict=True)], np.int64)
+    size = np.array([lien_size(k, n) for k, n in zip(key, number, strict=True)], np.float64)
+    owed = np.maximum(size * what.leads.worth[of_lead], 100.0).astype(np.float64)
+    home = pl.Series("home", [], dtype=pl.String)
+    if len(homes.ids):
+        home = wire.named(tuple(homes.ids), what.leads.home[of_lead])
+    members = {
+        "kind": wire.word(wire.named(LIEN_KINDS, kind)),
+        "amountUsd": wire.number(owed, digits=0),
+        "leadId": wire.word(ids.gather(of_lead)),
+    }
+    properties = pl.select(wire.said(**members)).to_series()
+    return wire.frame(
+        "lien.recorded", home, what.occurred_us[at], what.received_us[at], properties=properties
+    )
 
 
 def _properties(

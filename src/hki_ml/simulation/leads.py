@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class Leads:
         Log of asking price over worth.
     logit
         All effects of what can be seen when the lead comes.
+    trouble, title
+        Log-odds a day that a contract falls through, as far as the facts tell, and P(the title has liens).
     arm
         Whether a coin gave it a call within the hour (``path.ARM_FAST``), none, or no coin was thrown.
     """
@@ -64,6 +67,8 @@ class Leads:
     is_segment: BoolArray
     has_drifted: BoolArray
     logit: FloatArray
+    trouble: FloatArray
+    title: FloatArray
 
     @property
     def day(self) -> IntArray:
@@ -117,6 +122,7 @@ def leads(world: World, homes: Homes, *, first_day: int, last_day: int) -> Leads
         + _area(homes, home)
         + (effects.SEGMENT_EFFECT * segment if world.defects.has_bias else 0.0)
     )
+    trouble, title = _contract(source, reason, told, gap, effects.SCALE * logit)
     return Leads(
         number=number, key=key, home=home, worth=worth, source=source, reason=reason,
         created_us=day * DAY_US + (hours * 0.9999 * DAY_US).astype(np.int64) // 1_000_000 * 1_000_000,
@@ -124,8 +130,41 @@ def leads(world: World, homes: Homes, *, first_day: int, last_day: int) -> Leads
         mortgage_share=told["mortgage_share"], years_owned=told["years_owned"],
         timeline_months=timeline, has_agent=told["has_agent"] > 0, gap=gap, arm=_arm(key),
         is_protected=is_protected, is_segment=segment, has_drifted=has_drifted,
-        logit=effects.SCALE * logit,
+        logit=effects.SCALE * logit, trouble=trouble, title=title,
     )  # fmt: skip
+
+
+def _contract(
+    source: IntArray, reason: IntArray, told: dict[str, FloatArray], gap: FloatArray, logit: FloatArray
+) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+    """Return the log-odds a day that a contract falls through, by the facts, and P(its title has liens)."""
+    levels: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
+        "lead_source": (tuple(effects.SOURCES), source),
+        "fact_reason_for_selling": (tuple(effects.REASONS), reason),
+        "fact_condition": (tuple(effects.CONDITIONS), told["condition"]),
+        "fact_occupancy": (tuple(effects.OCCUPANCIES), told["occupancy"]),
+        "fact_has_agent": (("no", "yes"), told["has_agent"]),
+    }
+    owed = np.nan_to_num(told["mortgage_share"], nan=0.5) - 0.5
+    trouble = (
+        _added(effects.TROUBLES, levels)
+        + effects.TROUBLE_GAP_SLOPE * gap
+        + effects.TROUBLE_MORTGAGE_SLOPE * owed
+        + effects.TROUBLE_LOGIT_SLOPE * logit
+    )
+    title = effects.TITLE_INTERCEPT + _added(effects.TITLES, levels)
+    return trouble, 1.0 / (1.0 + np.exp(-title))
+
+
+def _added(
+    table: dict[tuple[str, str], float], levels: dict[str, tuple[tuple[str, ...], NDArray[Any]]]
+) -> FloatArray:
+    """Return the sum of the effects of each lead's levels."""
+    total = np.zeros(len(levels["lead_source"][1]))
+    for (column, level), effect in table.items():
+        names, place = levels[column]
+        total += effect * (place == names.index(level))
+    return total
 
 
 def _is_from(day: IntArray, moment: object) -> BoolArray:

@@ -1,7 +1,7 @@
 """How a lead goes on, day by day: each day's chances hang on what everybody can see of it, and nothing else.
 
 So the best possible forecast is reachable, and the truth is the same step run forward many times.
-All constants stand in this file: compiled code is kept by file.
+All constants stand in this file and in ``title``: compiled code is kept by file.
 """
 
 from __future__ import annotations
@@ -11,40 +11,35 @@ from numpy.typing import NDArray
 
 from hki_ml.learning.compiled import compiled
 from hki_ml.simulation.chance import Keys, child, uniform
+from hki_ml.simulation.title import found_today, lien_effect
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 KINDS: tuple[str, ...] = (
-    "lead.contacted",
-    "lead.replied",
-    "lead.visited",
-    "lead.appointment_set",
-    "lead.offer_made",
-    "lead.contract_signed",
-    "lead.closed",
-    "lead.lost",
-)
-"""What can happen to a lead after it came, in the order of a day."""
-CONTACTED, REPLIED, VISITED, APPOINTMENT, OFFER, CONTRACT, CLOSED, LOST = range(8)
+    "lead.contacted", "lead.replied", "lead.visited", "lead.appointment_set", "lead.offer_made",
+    "lead.contract_signed", "lead.closed", "lead.lost", "lien.recorded",
+)  # fmt: skip
+"""What can happen to a lead after it came; all but a lien in the order of a day."""
+CONTACTED, REPLIED, VISITED, APPOINTMENT, OFFER, CONTRACT, CLOSED, LOST, LIEN = range(9)
 
 ARM_NONE, ARM_FAST, ARM_USUAL = 0, 1, 2
 LANDMARKS = (0, 1, 3, 7, 14, 30)
+CONTRACT_DAYS = (0, 7)  # whole days after the contract's own at which the truth looks at it
 LONGEST_DAYS = 400  # on which the last open lead is lost
 
 # The state of an open lead at the start of a day; all of it can be seen in its events.
-STAGE, STAGE_AT, TWO_WAY_AT, DONE_AT, CONTACT_AT, UNANSWERED, ENGAGEMENT = range(7)
-STATE_SIZE = 7
+STAGE, STAGE_AT, TWO_WAY_AT, DONE_AT, CONTACT_AT, UNANSWERED, ENGAGEMENT, LIENS = range(8)
+STATE_SIZE = 8
 NEVER = -1_000.0
-
 _DECAY = 0.5 ** (1.0 / 14.0)  # half-life of 14 days, as in learning.lead_clock
 _DRAWS = 32  # counters of a day
+CALM = -6.7  # log-odds a day of falling through without any reason to
 
 
 @compiled
 def _chance(logit: float) -> float:
-    chance: float = 1.0 / (1.0 + np.exp(-logit))
-    return chance
+    return float(1.0 / (1.0 + np.exp(-logit)))
 
 
 @compiled
@@ -92,19 +87,23 @@ def _progress(day: int, logit: float, state: FloatArray) -> float:
 
 
 @compiled
-def _loss_chance(day: int, logit: float, state: FloatArray) -> float:
-    """Return how likely the lead is lost today: it rises with silence, and with age in the end."""
+def _loss_chance(day: int, logit: float, trouble: float, state: FloatArray) -> float:
+    """Return how likely the lead is lost today: it rises with silence, and with age in the end.
+
+    Under contract it hangs on facts, silence and liens found.
+    """
     stale = min(day - state[DONE_AT], 40.0)
     stage = state[STAGE]
-    base = -4.9 if stage < 2.0 else (-3.3 if stage < 4.0 else -3.9)
     old = 0.02 * max(day - 150.0, 0.0)
-    return _chance(base - 0.8 * logit + 0.06 * stale + old)
+    if stage == 4.0:
+        return _chance(CALM + trouble + state[LIENS] + 0.12 * stale + old)
+    return _chance((-4.9 if stage < 2.0 else -3.3) - 0.8 * logit + 0.06 * stale + old)
 
 
 @compiled
-def step(
-    key: np.uint64, day: int, logit: float, arm: int, state: FloatArray,
-    kinds: IntArray, at: FloatArray,
+def step(  # noqa: PLR0913, PLR0917 - flat arguments are what numba compiles best
+    key: np.uint64, day: int, logit: float, trouble: float, title: float, arm: int,
+    state: FloatArray, kinds: IntArray, at: FloatArray,
 ) -> int:  # fmt: skip
     """Return how many things happen on a lead's day; ``state`` is moved to the start of the next.
 
@@ -112,11 +111,20 @@ def step(
     ----------
     key
         Of the lead's draws.
+    trouble, title
+        Log-odds of falling through once under contract, and how likely the title has liens.
     kinds, at
         Filled with what happens (places in ``KINDS``) and when, in days since the lead came.
     """
     draws = day * _DRAWS
     n = _touches(key, day, logit, arm, state, kinds, at)
+    signed = int(day - state[STAGE_AT]) if state[STAGE] == 4.0 and state[LIENS] == 0.0 else -1
+    found = found_today(key, uniform(key, draws + 10), signed, title)
+    for number in range(found):
+        state[LIENS] += lien_effect(key, number)
+        at[n + number] = day + 0.585 + 0.001 * number
+    kinds[n : n + found] = 8
+    n += found
     stage = state[STAGE]
     if uniform(key, draws + 6) < _progress(day, logit, state):
         kind = 3 if stage < 2.0 else int(stage) + 2
@@ -134,7 +142,7 @@ def step(
             state[ENGAGEMENT] += 4.0
             state[TWO_WAY_AT] = day
             state[UNANSWERED] = 0.0
-    elif uniform(key, draws + 8) < _loss_chance(day, logit, state) or day >= LONGEST_DAYS:
+    elif uniform(key, draws + 8) < _loss_chance(day, logit, trouble, state) or day >= LONGEST_DAYS:
         kinds[n] = 7
         at[n] = day + 0.8 + 0.15 * uniform(key, draws + 9)
         return n + 1
@@ -195,21 +203,24 @@ def fresh(state: FloatArray) -> None:
 
 
 @compiled
-def histories(
-    keys: Keys, logit: FloatArray, arm: IntArray, landmarks: IntArray
-) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+def histories(  # noqa: C901 - flat arguments are what numba compiles best
+    keys: Keys, logit: FloatArray, trouble: FloatArray, title: FloatArray, arm: IntArray,
+    landmarks: IntArray, contract_days: IntArray,
+) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """Return what happens to each lead: offsets, kinds, moments (days), and states at landmarks.
 
     Returns
     -------
-    ``start`` of shape ``(n + 1,)``, ``kind`` and ``at`` lead after lead, and states of shape
-    ``(n, len(landmarks), STATE_SIZE)`` with NaN where the lead had ended.
+    ``start`` of shape ``(n + 1,)``, ``kind`` and ``at`` lead after lead, states of shape
+    ``(n, len(landmarks), STATE_SIZE)`` with NaN where the lead had ended, and states at the end of the
+    day so many days after its contract, NaN where it had ended or never had one.
     """
     n = len(keys)
     start = np.zeros(n + 1, np.int64)
     kind = np.empty(n * 20 + 1024, np.int64)
     at = np.empty(n * 20 + 1024)
     states = np.full((n, len(landmarks), STATE_SIZE), np.nan)
+    signed = np.full((n, len(contract_days), STATE_SIZE), np.nan)
     state = np.empty(STATE_SIZE)
     filled = 0
     for i in range(n):
@@ -221,17 +232,30 @@ def histories(
             if filled + 16 > len(kind):
                 kind = np.concatenate((kind, np.empty(len(kind), np.int64)))
                 at = np.concatenate((at, np.empty(len(at))))
-            filled += step(keys[i], day, logit[i], arm[i], state, kind[filled:], at[filled:])
-            if filled > start[i] and kind[filled - 1] >= 6:
+            filled += step(
+                keys[i],
+                day,
+                logit[i],
+                trouble[i],
+                title[i],
+                arm[i],
+                state,
+                kind[filled:],
+                at[filled:],
+            )
+            if filled > start[i] and 6 <= kind[filled - 1] <= 7:
                 break
+            for j in range(len(contract_days)):
+                if state[STAGE] == 4.0 and state[STAGE_AT] + contract_days[j] == day:
+                    signed[i, j] = state
         start[i + 1] = filled
-    return start, kind[:filled].copy(), at[:filled].copy(), states
+    return start, kind[:filled].copy(), at[:filled].copy(), states, signed
 
 
 @compiled
-def futures(  # noqa: C901 - flat arguments are what numba compiles best
-    keys: Keys, logit: FloatArray, arm: IntArray, day: IntArray, states: FloatArray,
-    days_ahead: FloatArray, paths: int,
+def futures(  # noqa: C901, PLR0913, PLR0917 - flat arguments are what numba compiles best
+    keys: Keys, logit: FloatArray, trouble: FloatArray, title: FloatArray, arm: IntArray,
+    day: IntArray, states: FloatArray, days_ahead: FloatArray, paths: int,
 ) -> FloatArray:  # fmt: skip
     """Return what becomes of leads from a state on, by running each forward ``paths`` times.
 
@@ -261,8 +285,8 @@ def futures(  # noqa: C901 - flat arguments are what numba compiles best
             state[:] = states[i]
             open_days = longest
             for today in range(day[i], day[i] + int(longest) + 1):
-                n = step(key, today, logit[i], arm[i], state, kinds, at)
-                if n > 0 and kinds[n - 1] >= 6:
+                n = step(key, today, logit[i], trouble[i], title[i], arm[i], state, kinds, at)
+                if n > 0 and 6 <= kinds[n - 1] <= 7:
                     days = at[n - 1] - day[i]
                     for j in range(h):
                         if days <= days_ahead[j]:

@@ -20,13 +20,21 @@ from hki_ml.simulation.investors import Investors, investors
 from hki_ml.simulation.lead_events import ARMS, Block
 from hki_ml.simulation.leads import DAY_US
 from hki_ml.simulation.market import blocks
-from hki_ml.simulation.path import ARM_FAST, ARM_USUAL, LANDMARKS, futures
+from hki_ml.simulation.path import (
+    ARM_FAST,
+    ARM_USUAL,
+    CONTRACT_DAYS,
+    LANDMARKS,
+    STAGE_AT,
+    futures,
+)  # fmt: skip
 from hki_ml.simulation.world import World, microseconds
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 PATHS = 512  # a probability of .14 is known to .015; the AUC of such a truth is .001 below the best
+CONTRACT_HORIZON = 365.0  # a contract that is open after a year is none
 HORIZONS: tuple[int, ...] = (14, 30, 60, 90, 180)
 CURVE_DAYS: tuple[int, ...] = (7, 14, 30, 60, 90, 120, 180, 365)
 
@@ -42,6 +50,9 @@ class Truth:
         ``event_timestamp``, ``p_close_<days>``, ``cif_closed_<days>`` and ``cif_lost_<days>``,
         ``expected_days`` (mean days to the close among closings within a year, NaN without any),
         ``open_days`` (mean days to any end, at most 365).
+    contracts
+        A row a contract and day of ``path.CONTRACT_DAYS`` at whose end it is still open: ``lead_id``,
+        ``contract_days``, ``p_fall_through`` (lost within ``CONTRACT_HORIZON`` days, not closed).
     leads
         A row a lead: its source, arm and ``logit``, ``is_protected``, ``has_drifted``, and P(close
         within 90 days of its arrival) with a call within the hour and with the usual one
@@ -57,6 +68,7 @@ class Truth:
     """
 
     landmarks: pl.DataFrame
+    contracts: pl.DataFrame
     leads: pl.DataFrame
     effects: pl.DataFrame
     responses: pl.DataFrame
@@ -76,14 +88,18 @@ def truth(world: World, homes: Homes, *, paths: int = PATHS) -> Truth:
     Every lead is run forward ``paths`` times from each landmark's state by the step that made its
     history; some 2 microseconds a path.
     """
-    landmarks, leads, shown = [], [], []
+    landmarks, contracts, leads, shown = [], [], [], []
     who = investors(world, homes)
     for what in blocks(world, homes):
         shown.append(deals(what, homes, who.areas, until_us=microseconds(world.ends_at)))
         landmarks.append(_landmarks(world, what, paths))
+        contracts.append(_contracts(world, what, paths))
         leads.append(_leads(world, what, paths))
     responses = _responses(in_order(shown), who)
-    return Truth(pl.concat(landmarks), pl.concat(leads), causes(world), responses, _tastes(who))
+    return Truth(
+        pl.concat(landmarks), pl.concat(contracts), pl.concat(leads), causes(world), responses,
+        _tastes(who),
+    )  # fmt: skip
 
 
 def _responses(what: Deals, who: Investors) -> pl.DataFrame:
@@ -122,9 +138,10 @@ def _landmarks(world: World, what: Block, paths: int) -> pl.DataFrame:
     is_asked = ~np.isnan(what.states[:, :, 0]) & (moment <= microseconds(world.ends_at))
     lead, landmark = np.nonzero(is_asked)
     keys = children(seed_key(world.seed, 4), what.leads.number[lead] * 100 + landmark)
+    came = what.leads
     found = futures(
-        keys, what.leads.logit[lead], what.leads.arm[lead], days[landmark],
-        what.states[lead, landmark], np.array(CURVE_DAYS, np.float64), paths,
+        keys, came.logit[lead], came.trouble[lead], came.title[lead], came.arm[lead],
+        days[landmark], what.states[lead, landmark], np.array(CURVE_DAYS, np.float64), paths,
     )  # fmt: skip
     stamp = pl.Series(moment[lead, landmark]).cast(pl.Datetime("us", "UTC"))
     rows = {
@@ -133,6 +150,26 @@ def _landmarks(world: World, what: Block, paths: int) -> pl.DataFrame:
         "event_timestamp": stamp,
     }
     return pl.DataFrame(rows | _curves(found))
+
+
+def _contracts(world: World, what: Block, paths: int) -> pl.DataFrame:
+    days = np.array(CONTRACT_DAYS)
+    came = what.leads
+    signed_on = what.signed[:, 0, STAGE_AT]
+    end = came.created_us[:, None] + ((signed_on[:, None] + days + 1) * DAY_US)
+    is_asked = ~np.isnan(what.signed[:, :, 0]) & (end <= microseconds(world.ends_at))
+    lead, moment = np.nonzero(is_asked)
+    keys = children(seed_key(world.seed, 6), came.number[lead] * 100 + moment)
+    found = futures(
+        keys, came.logit[lead], came.trouble[lead], came.title[lead], came.arm[lead],
+        (signed_on[lead] + days[moment] + 1).astype(np.int64), what.signed[lead, moment],
+        np.array([CONTRACT_HORIZON]), paths,
+    )  # fmt: skip
+    return pl.DataFrame({
+        "lead_id": pl.Series(came.ids[lead]),
+        "contract_days": pl.Series(days[moment].astype(np.float64)),
+        "p_fall_through": found[:, 1],
+    })  # fmt: skip
 
 
 def _curves(found: FloatArray) -> dict[str, pl.Series]:
@@ -160,6 +197,8 @@ def _leads(world: World, what: Block, paths: int) -> pl.DataFrame:
         f"p_close_90_{name}": futures(
             keys,
             came.logit[known],
+            came.trouble[known],
+            came.title[known],
             np.full(len(known), arm),
             none,
             what.states[known, 0],

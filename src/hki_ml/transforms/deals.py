@@ -8,7 +8,7 @@ import pyarrow as pa
 from hki_ml.tables import DEAL_OFFERS, DEALS
 
 KINDS = ("deal.offered", "deal.responded", "deal.bought")
-INVESTOR_KINDS = ("investor.registered", "investor.criteria_set")
+INVESTOR_KINDS = ("investor.registered", "investor.criteria_set", "investor.deleted")
 
 _SAID = (
     '{"dealId":"VARCHAR","propertyId":"VARCHAR","leadId":"VARCHAR","priceUsd":"DOUBLE",'

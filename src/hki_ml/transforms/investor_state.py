@@ -23,6 +23,11 @@ FloatArray = NDArray[np.float64]
 MOST_MOMENTS = 200  # offers of one investor, the latest
 SILENT, DECLINED, POSITIVE, BOUGHT = range(4)
 PRIOR_N = 10.0  # offers (answers) of the usual investor that each begins with
+KINDS = {
+    "investor.registered": "registered",
+    "investor.criteria_set": "criteria",
+    "investor.deleted": "deleted",
+}
 NEVER = np.iinfo(np.int64).max
 _FACTS = ("area", "property_type", "price_usd", "latitude", "longitude")
 
@@ -70,13 +75,12 @@ def _us(column: pa.ChunkedArray) -> IntArray:
 
 
 def known_investors(events: pa.Table) -> dict[str, dict[str, list[Any]]]:
-    """Return what each investor said of itself, by when it was received: ``registered``, ``criteria``.
+    """Return what each investor said of itself, by when it was received: ``KINDS`` by their short names.
 
     Each holds ``(received_us, occurred_us, event_id, properties)``, in order.
     """
     found: dict[str, dict[str, list[Any]]] = {}
-    kinds = {"investor.registered": "registered", "investor.criteria_set": "criteria"}
-    wanted = events.filter(pc.is_in(events["event_type"], pa.array(list(kinds))))
+    wanted = events.filter(pc.is_in(events["event_type"], pa.array(list(KINDS))))
     received, occurred = _us(wanted["received_at"]), _us(wanted["occurred_at"])
     rows = zip(
         wanted["entity_id"].to_pylist(), wanted["event_type"].to_pylist(), received.tolist(),
@@ -84,8 +88,8 @@ def known_investors(events: pa.Table) -> dict[str, dict[str, list[Any]]]:
         strict=True,
     )  # fmt: skip
     for investor, kind, *said in rows:
-        of_one = found.setdefault(investor, {"registered": [], "criteria": []})
-        of_one[kinds[kind]].append(tuple(said))
+        of_one = found.setdefault(investor, {short: [] for short in KINDS.values()})
+        of_one[KINDS[kind]].append(tuple(said))
     for of_one in found.values():
         for said in of_one.values():
             said.sort()
@@ -146,13 +150,19 @@ def investor_state(
 
 
 def _said(of_one: dict[str, list[Any]] | None, at: int) -> dict[str, Any] | None:
-    """Return what an investor had said by a moment, or ``None`` if it was not registered then."""
+    """Return what an investor had said by a moment, or ``None`` if it was not registered then.
+
+    Who was deleted is as if it had never registered, until it does again.
+    """
     if of_one is None:
         return None
-    came = [said for said in of_one["registered"] if said[0] <= at]
+    left = max((said[0] for said in of_one["deleted"] if said[0] <= at), default=-1)
+    came, criteria = (
+        [said for said in of_one[name] if left < said[0] <= at]
+        for name in ("registered", "criteria")
+    )
     if not came:
         return None
-    criteria = [said for said in of_one["criteria"] if said[0] <= at]
     first = orjson.loads(came[0][3])
     latest = orjson.loads(criteria[-1][3]) if criteria else {}
     facts = first.get("facts")

@@ -57,7 +57,7 @@ def test_every_event_is_one_of_ours_as_encode_would_write_it() -> None:
             event = decode(text.encode())
             assert decode(encode(event)) == event
             kinds.add(event.TYPE)
-    assert len(kinds) == 15
+    assert len(kinds) == 16
 
 
 def test_an_id_says_its_moment_and_stands_once(events: pl.DataFrame) -> None:

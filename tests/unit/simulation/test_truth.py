@@ -110,5 +110,5 @@ def test_the_causes_order_the_sources(known: Truth) -> None:
 def test_what_is_written_can_be_read(known: Truth, tmp_path) -> None:
     known.write(tmp_path / "truth")
     names = sorted(path.stem for path in (tmp_path / "truth").iterdir())
-    assert names == ["effects", "landmarks", "leads", "responses", "tastes"]
+    assert names == ["contracts", "effects", "landmarks", "leads", "responses", "tastes"]
     assert pl.read_parquet(tmp_path / "truth" / "landmarks.parquet").equals(known.landmarks)

@@ -17,7 +17,9 @@ from tests.unit.transforms.lead_events import START, event, table
 happenings = st.lists(
     st.tuples(
         st.sampled_from(["a", "b"]),
-        st.sampled_from(["deal.offered", "asked", "declined", "offered", "deal.bought", "criteria"]),
+        st.sampled_from(
+            ["deal.offered", "asked", "declined", "offered", "deal.bought", "criteria", "gone", "back"]
+        ),
         st.sampled_from(["d1", "d2", "d3"]),
         st.integers(0, 100),
         st.integers(0, 15),
@@ -35,6 +37,9 @@ def told(happened: list) -> list[dict]:
         if kind == "criteria":
             says = {"priceHighUsd": 1e5 + day, "optedOut": day > 90}
             events.append(event("investor.criteria_set", who, day, says=says, late=late))
+        elif kind in {"gone", "back"}:
+            name = {"gone": "investor.deleted", "back": "investor.registered"}[kind]
+            events.append(event(name, who, day, late=late))
         elif kind.startswith("deal."):
             events.append(of_deal(kind, who, deal, day, late=late))
         else:
@@ -119,6 +124,19 @@ def test_who_opted_out_is_marked_from_then_on():
     ]
     before, after = state_at(events, [("a", 4.0), ("a", 6.0)])
     assert (before["investor_opted_out"], after["investor_opted_out"]) == (False, True)
+
+
+def test_who_is_deleted_is_nobody_from_then_on_and_a_newcomer_if_registered_again():
+    events = [
+        event("investor.registered", "a", 0, says={"kind": "flipper"}),
+        event("investor.criteria_set", "a", 1, says={"priceHighUsd": 1e5}),
+        event("investor.deleted", "a", 5, says={"reason": "moved_away"}),
+        event("investor.registered", "a", 9, says={"kind": "landlord"}),
+    ]
+    before, back = state_at(events, [("a", 4.0), ("a", 6.0), ("a", 10.0)])
+    assert before["investor_kind"] == "flipper"
+    assert before["investor_criteria_json"] is not None
+    assert (back["investor_kind"], back["investor_criteria_json"]) == ("landlord", None)
 
 
 @pytest.mark.parametrize(
