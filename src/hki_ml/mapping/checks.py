@@ -27,7 +27,11 @@ TEXT_MAX = 200
 FIRST_YEAR = 1800
 SOUTHERNMOST = -60.0  # nobody sells homes in Antarctica: New York with swapped columns lies there
 
+HELD = "file_unlike_before"
+"""The reason of every row of a file that is held as a whole."""
+
 REASONS: dict[str, str] = {
+    HELD: "the file as a whole is unlike what its source sent before; it says in what",
     "row_malformed": "the line does not split into the file's columns",
     "lead_id_missing": "no column of id.lead says anything",
     "end_undated": "the lead ended, but the file does not say when",

@@ -14,7 +14,7 @@ from hki_ml.mapping.apply import ROW_NUMBER, Mapped, passes
 from hki_ml.mapping.files import open_rows
 from hki_ml.mapping.format import Column, Dates
 from hki_ml.mapping.hints import closest
-from hki_ml.mapping.leads import FACT, PROTECTED, LeadMapping
+from hki_ml.mapping.leads import FACT, PROTECTED, PUBLISHED, TEACHES, LeadMapping
 from hki_ml.protected import VALUES, why_protected
 
 ORDER_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
@@ -135,6 +135,10 @@ def _fields(rows: pl.DataFrame, mapping: LeadMapping, kind: pl.Series) -> dict[s
         fields |= _fact(rows, name, column)
     for name, column in mapping.protected.items():
         fields[PROTECTED + name] = parse.category(rows, column)
+    if mapping.published is not None:
+        fields[TEACHES] = passes(rows, mapping.published.teaches)
+        for name, column in mapping.published.features.items():
+            fields[PUBLISHED + name] = parse.number(rows, column)
     return fields
 
 

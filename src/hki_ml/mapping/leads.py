@@ -26,6 +26,8 @@ from hki_ml.protected import why_protected
 
 FACT = "fact_"
 PROTECTED = "protected_"
+PUBLISHED = "published_"
+TEACHES = PUBLISHED + "teaches"
 EVENTS: tuple[str, ...] = ("lead.created", *KINDS, "lead.closed", "lead.lost")
 
 
@@ -80,6 +82,18 @@ class Activity(Closed, frozen=True):
     events: dict[str, str]
 
 
+class Published(Closed, frozen=True):
+    """Somebody's published model of the file's cases: its features, and the rows that taught it.
+
+    It is refitted beside ours in a backtest, and our model on the same rows. Neither its features nor
+    its split reach an event or one of our models.
+    """
+
+    name: str
+    teaches: Filter
+    features: dict[str, Column]
+
+
 class LeadMapping(Closed, frozen=True, kw_only=True):
     """One mapping of leads, checked in itself; it meets its file in ``apply_leads``.
 
@@ -102,6 +116,7 @@ class LeadMapping(Closed, frozen=True, kw_only=True):
     ends: tuple[End, ...] = ()
     facts: dict[str, Column] = msgspec.field(default_factory=dict)
     protected: dict[str, Column] = msgspec.field(default_factory=dict)
+    published: Published | None = None
     join: tuple[Join, ...] = ()
     filters: tuple[Filter, ...] = ()
 
@@ -133,6 +148,9 @@ class LeadMapping(Closed, frozen=True, kw_only=True):
         names += [self.asking_price.column] if self.asking_price else []
         sources = [*self.facts.values(), *self.protected.values()]
         sources += [self.lead_source] if self.lead_source else []
+        if self.published is not None:
+            names.append(self.published.teaches.column)
+            sources += list(self.published.features.values())
         for column in sources:
             names += [] if required and column.optional else column.sources
         return tuple(dict.fromkeys(names))
@@ -152,6 +170,11 @@ def parse_lead_mapping(raw: dict[str, Any]) -> LeadMapping:
             raw[table] = {
                 k: {"column": v} if isinstance(v, str) else v for k, v in raw[table].items()
             }
+    features = raw["published"].get("features") if isinstance(raw.get("published"), dict) else None
+    if isinstance(features, dict):
+        raw["published"]["features"] = {
+            k: {"column": v} if isinstance(v, str) else v for k, v in features.items()
+        }
     if isinstance(raw.get("lead_source"), str):
         raw["lead_source"] = {"column": raw["lead_source"]}
     try:

@@ -59,7 +59,11 @@ class InvestmentTerms:
     target_margin_rate
         Profit wanted as a share of the after-repair value.
     loss_probability
-        P(loss) that the maximum allowable offer may not exceed.
+        P(loss), of offers that are accepted, that the maximum allowable offer may not exceed.
+    seller_minimum_rate, seller_minimum_sd
+        What the median seller takes as a share of what the home is truly worth, and the standard deviation
+        of its log over sellers. Sellers know their homes: an offer is taken more often the more it is
+        above the worth. A standard deviation of 3 says that they do not.
     """
 
     rehab_cost_usd: float = 0.0
@@ -69,6 +73,8 @@ class InvestmentTerms:
     selling_cost_rate: float = 0.07
     target_margin_rate: float = 0.10
     loss_probability: float = 0.10
+    seller_minimum_rate: float = 0.80
+    seller_minimum_sd: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +125,20 @@ class Driver:
 
 @dataclass(frozen=True, slots=True)
 class Investment:
-    """What the home could be to an investor, by simulation over value, works and time."""
+    """What the home could be to an investor, by simulation over value, works and time.
+
+    ``probability_of_loss`` and ``expected_profit_usd`` are of the maximum allowable offer where it is
+    accepted, which it is with ``acceptance_probability``. ``winners_curse_usd`` is how much more could be
+    offered if acceptance told nothing of the worth.
+    """
 
     after_repair_value_usd: float
     after_repair: Interval
     maximum_allowable_offer_usd: float
     probability_of_loss: float
     expected_profit_usd: float
+    acceptance_probability: float
+    winners_curse_usd: float
     renovation_potential_usd: float
     draws: int
     terms: InvestmentTerms

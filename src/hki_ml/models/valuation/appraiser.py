@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from hki_ml.learning.intervals import LEVELS
+from hki_ml.learning.intervals import LEVELS, errors_of
 from hki_ml.models.valuation import artifact
 from hki_ml.models.valuation.adjustments import MONTH_DAYS, Subject, grid
 from hki_ml.models.valuation.answer import (
@@ -70,6 +71,12 @@ class Appraiser:
     @property
     def _first_day(self) -> int:
         return int(self.valuer.core.book.homes.day[0])
+
+    @cached_property
+    def errors(self) -> tuple[tuple[float, float], ...]:
+        """How prices lay around what was said of them, tails included, as the last outcomes tell."""
+        told = self.valuer.calibration.outcomes
+        return errors_of(told.signed, told.day, as_of=self.valuer.core.evidence.until)
 
     @property
     def known_facts(self) -> tuple[KnownFact, ...]:
@@ -215,7 +222,10 @@ class Appraiser:
         value = float(asked.said.usd[0])
         better = self._repaired(asked)
         repaired = value if better is None else float(known.value(better).usd[0])
-        return invest(intervals, value=value, repaired_value=max(value, repaired), terms=terms)
+        return invest(
+            intervals, value=value, repaired_value=max(value, repaired), terms=terms,
+            errors=self.errors,
+        )  # fmt: skip
 
     def _repaired(self, asked: Subject) -> Homes | None:
         """Return the home after the works, if the model knows condition or renovation at all."""

@@ -14,7 +14,7 @@ from hki_ml.learning.manifest import as_json, fingerprint, verify, write_manifes
 from hki_ml.models.valuation.packing import pack, unpack
 from hki_ml.models.valuation.predict import Valuer
 
-FORMAT = 1
+FORMAT = 2
 FILES = ("model.json", "arrays.npz", "booster.txt")
 _TOLERANCE = 1e-4
 

@@ -202,14 +202,15 @@ class Calibration:
         ``reach`` are the half widths (log) that had been given, shape ``(n, levels)``.
         """
         value = self.blend.log_value(seen.base, seen.members, seen.level)
-        error = np.abs(later.log_price[seen.rows] - value)
+        error = later.log_price[seen.rows] - value
         group = keys(later.homes.category("area")[seen.rows])
-        score = error / self.spreads(seen.inputs)
-        told = Outcomes.unjudged(score, later.homes.day[seen.rows], group)
+        told = Outcomes.unjudged(
+            error / self.spreads(seen.inputs), later.homes.day[seen.rows], group
+        )
         return (
             told
             if reach is None
-            else replace(told, missed=(error[:, None] > reach).astype(np.float64))
+            else replace(told, missed=(np.abs(error)[:, None] > reach).astype(np.float64))
         )
 
 
@@ -218,13 +219,14 @@ def calibrate(core: Core, later: SaleBook, *, seed: int, threads: int) -> Calibr
     seen = Seen.joined([s for _, s in walk(core, later)])
     truth = later.log_price[seen.rows]
     blend = fit_blend(seen, truth)
-    error = np.abs(truth - blend.log_value(seen.base, seen.members, seen.level))
+    signed = truth - blend.log_value(seen.base, seen.members, seen.level)
+    error = np.abs(signed)
     # Scores come from spreads that did not learn from the same sale: two random halves.
     half = np.random.default_rng(seed).random(len(error)) < 0.5
-    score = np.empty(len(error))
+    score = np.empty(len(error))  # with its sign
     for mine in (half, ~half):
         other = fit_spread(seen.inputs[~mine], error[~mine], seed=seed, threads=threads)
-        score[mine] = error[mine] / np.exp(other.predict(seen.inputs[mine]))
+        score[mine] = signed[mine] / np.exp(other.predict(seen.inputs[mine]))
     group = keys(later.homes.category("area")[seen.rows])
     outcomes = Outcomes.unjudged(score, later.homes.day[seen.rows], group)
     spread = fit_spread(seen.inputs, error, seed=seed, threads=threads)

@@ -41,7 +41,7 @@ def pack(valuer: Valuer) -> tuple[dict[str, object], Arrays]:
         }  # fmt: skip
     outcomes, widths = calibration.outcomes, valuer.widths
     arrays |= {
-        "outcomes/score": outcomes.score, "outcomes/day": outcomes.day,
+        "outcomes/signed": outcomes.signed, "outcomes/day": outcomes.day,
         "outcomes/group": outcomes.group,
         "outcomes/missed": outcomes.missed, "outcomes/errors": calibration.errors,
         "widths/overall": widths.overall,
@@ -148,7 +148,7 @@ def unpack(
     calibration = Calibration(
         Blend(arrays["blend/weights"], arrays["blend/offsets"], **described["blend"]),
         PackedTrees.of_arrays(_under(arrays, "spread")),
-        Outcomes(told["score"], told["day"], told["group"], told["missed"]),
+        Outcomes(told["signed"], told["day"], told["group"], told["missed"]),
         told["errors"], described["aging"],
     )  # fmt: skip
     widths = Widths(**_under(arrays, "widths"))

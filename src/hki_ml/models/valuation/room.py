@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from hki_ml.learning.judged import judged
-from hki_ml.models.model import Target, Trial
+from hki_ml.learning.intervals import LEVELS
+from hki_ml.learning.judged import HELD, judged
+from hki_ml.models.model import Speaker, Target, Trial
 from hki_ml.models.valuation import artifact
 from hki_ml.models.valuation.core import SaleBook
 from hki_ml.models.valuation.ensemble import Effort
 from hki_ml.models.valuation.evaluate import Backtest, Terms
 from hki_ml.models.valuation.evaluate import backtest as run_backtest
+from hki_ml.models.valuation.homes import Homes
 from hki_ml.models.valuation.predict import Valuer, follow
 from hki_ml.models.valuation.train import train
 from hki_ml.tables import EXTRA_PREFIX, FACTS
@@ -93,7 +96,7 @@ def trial(frame: pd.DataFrame, *, seed: int, threads: int) -> Trial:
         until=frame["sold_at"].max().to_pydatetime(),
         figures={name.lower(): figure.value for name, figure in overall.figures.items()},
         report=found.as_json(),
-        losses=_losses(found.predictions, frame),
+        losses=_losses(found.predictions, frame, _held(found.predictions)),
         judged=found.valuer,
     )
 
@@ -104,10 +107,27 @@ def losses(folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFram
     sales = canonical(frame)
     later = sales[sales["sold_at"] >= since].sort_values(["sold_at", "sale_id"], kind="stable")
     book = SaleBook.of(later.reset_index(drop=True))
-    seen = follow(valuer.core, valuer.calibration, book, step_days=7).seen
+    told = follow(valuer.core, valuer.calibration, book, step_days=7)
+    seen = told.seen
     value = valuer.calibration.blend.log_value(seen.base, seen.members, seen.level)
     predictions = later.iloc[seen.rows].assign(value_usd=np.exp(value))
-    return _losses(predictions, frame)
+    off = np.abs(book.log_price[seen.rows] - value)
+    held = {level: off <= told.reach[seen.rows, LEVELS.index(level / 100)] for level in HELD}
+    return _losses(predictions, frame, held)
+
+
+def speaker(folder: Path) -> Speaker:
+    """Return the log values that a saved valuer gives homes at the moment of their sale."""
+    valuer = artifact.load(folder)
+    names = tuple(sorted({*valuer.core.book.homes.numbers, *valuer.core.book.homes.categories}))
+
+    def table(frame: pd.DataFrame) -> pd.DataFrame:
+        return canonical(frame).reindex(columns=[*names, "sold_at"])
+
+    def margin(homes: pd.DataFrame) -> NDArray[np.float64]:
+        return valuer.value(Homes.of(homes, as_of=homes["sold_at"])).log_value
+
+    return Speaker(names, table, margin, is_odds=False)
 
 
 def save(fitted: Valuer, folder: Path, *, notes: Mapping[str, object]) -> None:
@@ -145,13 +165,26 @@ def canonical(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([kept, extra[sorted(extra.columns)]], axis=1)
 
 
-def _losses(predictions: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return absolute log errors: the same for twice and for half the price."""
+def _held(predictions: pd.DataFrame) -> dict[int, NDArray[np.bool_]]:
+    """Return whether each interval held its price, by level."""
+    price = predictions["price_usd"]
+    return {
+        level: price.between(
+            predictions[f"p{level}_low_usd"], predictions[f"p{level}_high_usd"]
+        ).to_numpy(bool)
+        for level in HELD
+    }
+
+
+def _losses(
+    predictions: pd.DataFrame, frame: pd.DataFrame, held: Mapping[int, NDArray[np.bool_]]
+) -> pd.DataFrame:
+    """Return absolute log errors, the same for twice and for half the price, and what intervals held."""
     off = np.abs(np.log(predictions["value_usd"]) - np.log(predictions["price_usd"]))
     ids = predictions["sale_id"].astype(str)
     of_sale = frame.assign(sale_id=frame["sale_id"].astype(str)).drop_duplicates("sale_id")
     homes = of_sale.set_index("sale_id").reindex(ids)
-    return judged(
+    rows = judged(
         example_id=ids,
         happened_at=predictions["sold_at"],
         entity=homes.get("property_id", ids),
@@ -159,3 +192,4 @@ def _losses(predictions: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
         outcome=predictions["price_usd"],
         loss=off,
     )
+    return rows.assign(**{HELD[level]: each for level, each in held.items()})

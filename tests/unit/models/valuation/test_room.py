@@ -72,6 +72,10 @@ def test_losses_are_told_of_later_sales_alone_and_grow_with_the_error(
     before, after = (f.set_index("example_id").loss for f in (found, moved))
     assert after[last] > before[last] + 2
     assert (after.drop(last) == before.drop(last)).all()
+    held = found.set_index("example_id")[["held_80", "held_95"]]
+    assert held.held_95[held.held_80].all()  # the wider holds what the narrower does
+    assert 0.65 < held.held_80.mean() < held.held_95.mean() <= 1
+    assert not moved.set_index("example_id").held_95[last]
 
 
 def test_a_value_or_list_price_in_the_frame_never_enters_the_labels(
@@ -116,3 +120,12 @@ def test_the_judged_period_is_half_a_year_but_no_less_than_a_twentieth_of_the_sa
     later = (office.known.sold_at >= cutoff).mean()
     assert 0.05 <= later <= 0.26
     assert office.known.sold_at.max() - pd.Timestamp(cutoff) <= pd.Timedelta(days=184)
+
+
+def test_whoever_watches_it_hears_what_it_answers(office: Office, tmp_path: Path) -> None:
+    save(office.appraiser.valuer, tmp_path)
+    speaker = room.speaker(tmp_path)
+    said = speaker.margin(speaker.table(office.later))
+    told = office.appraiser.valuer.predict(office.later, office.later["sold_at"])
+    assert not speaker.is_odds
+    assert np.exp(said) == pytest.approx(told["value_usd"].to_numpy(), rel=1e-9)

@@ -1,0 +1,1 @@
+"""What can go wrong with a deal, and what does it cost?"""
