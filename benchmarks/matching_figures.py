@@ -73,6 +73,7 @@ def _portfolio(
     """Return expected answers together over greedy, by the model and by the truth, a row a period."""
     from hki_ml.learning.investor_pool import InvestorPool
     from hki_ml.models.investor_matching import portfolio, room
+    from hki_ml.models.investor_matching.offers import Could
     from hki_ml.models.investor_matching.predict import InvestorMatcher
     from hki_ml.transforms.deals import deal_offers
     from hki_ml.transforms.investor_state import Shown, investor_state, known_investors
@@ -95,10 +96,11 @@ def _portfolio(
         moments = [(name, int(at.timestamp() * 1e6)) for name in sorted(who)]
         pool = InvestorPool.of(investor_state(moments, who, shown, deals))
         some = deals.take(open_now).to_pylist()
-        margins, left = asked.probabilities(some, pool, as_of=at.to_pydatetime())
-        p = np.stack([chance.loc[d["deal_id"]].reindex(pool.ids).to_numpy(float) for d in some])
+        could = Could.of(asked, some, pool, as_of=at.to_pydatetime())
+        margins, left, ids = could.margins, could.left, pool.ids[could.who]
+        p = np.stack([chance.loc[d["deal_id"]].reindex(ids).to_numpy(float) for d in some])
         real = np.nan_to_num(np.log(p / (1 - p)), nan=-9.0)
-        own = tiring.reindex(pool.ids).to_numpy()
+        own = tiring.reindex(ids).to_numpy()
         plain, whole = portfolio.greedy(margins, left), portfolio.together(margins, left)
         gain = {
             name: portfolio.expected(real, f.deal, f.investor, f.turn, tiring=own[f.investor])
@@ -141,7 +143,13 @@ def speed() -> dict[str, float]:
         asked.answer(deal, pool, as_of=NOW)
         spent.append(1e3 * (time.process_time() - began))
     p50, p99 = np.quantile(spent, [0.5, 0.99])
-    found = {"investors": len(pool), "pool_s": made, "p50_ms": float(p50), "p99_ms": float(p99)}
+    plans = []
+    for _ in range(5):
+        began = time.process_time()
+        asked.plan(deals, pool, as_of=NOW, a_deal=5)
+        plans.append(time.process_time() - began)
+    found = {"investors": len(pool), "pool_s": made, "p50_ms": float(p50), "p99_ms": float(p99),
+             "all_deals": len(deals), "all_deals_s": float(np.median(plans))}  # fmt: skip
     print(found, flush=True)
     return found
 

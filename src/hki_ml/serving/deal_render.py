@@ -1,4 +1,4 @@
-"""What the room of matching says, as the wire writes it."""
+"""What the rooms of matching and risk say, as the wire writes it."""
 
 from __future__ import annotations
 
@@ -31,4 +31,28 @@ def matches(said: Mapping[str, Any], deal: Mapping[str, Any]) -> dict[str, Any]:
         "whyNot": None if why_not is None else wired(why_not),
         "asked": said["asked"],
         "admitted": said["admitted"],
+    }
+
+
+def risk(said: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``assess-risk``'s own part; losses in whole US dollars."""
+    return {
+        "fallThroughProbability": said["fall_through_probability"],
+        "expectedLossUsd": round(said["expected_loss_usd"]),
+        "tailLossUsd": round(said["tail_loss_usd"]),
+        "band": said["band"],
+        "subScores": [wired(score) for score in said["sub_scores"]],
+        "madeOf": {camel(name): value for name, value in others.items()},
+    }
+
+
+def ended_risk(outcome: str) -> dict[str, Any]:
+    """Return what ``assess-risk`` says of a lead that has ended: what came true, by no model."""
+    return {
+        "fallThroughProbability": 0.0 if outcome == "closed" else 1.0,
+        "expectedLossUsd": 0,
+        "tailLossUsd": 0,
+        "band": "Low",
+        "subScores": [],
+        "madeOf": {},
     }

@@ -85,6 +85,26 @@ class MatchData(DealAnswer):
     admitted: int = Field(description="of them, those whose criteria the deal meets")
 
 
+class SubScore(Shape):
+    """One kind of risk, 0 (none) to 100, with what it comes from."""
+
+    name: str
+    score: float = Field(ge=0, le=100)
+    reasons: list[str]
+    provenance: str
+
+
+class RiskData(DealAnswer):
+    """What can go wrong with a deal, and what it costs."""
+
+    fall_through_probability: float = Field(ge=0, le=1)
+    expected_loss_usd: int
+    tail_loss_usd: int = Field(description="mean of the worst 5 % of outcomes, or their threshold")
+    band: Literal["Low", "Medium", "High"]
+    sub_scores: list[SubScore]
+    made_of: dict[str, Any] = Field(description="what the other models said, as features")
+
+
 class SuitingDeal(Shape):
     """An open deal that suits an investor."""
 
@@ -106,4 +126,51 @@ class InvestorData(Shape):
     earlier: list[EarlierDeal]
 
 
-ANSWERS: tuple[type[Shape], ...] = (MatchData, InvestorData)
+class PlannedOffer(Shape):
+    """One offer; ``turn`` is 1 for the first that the investor gets of these deals."""
+
+    investor_id: str
+    turn: int = Field(ge=1)
+    score: float = Field(ge=0, le=100)
+    probability: float = Field(ge=0, le=1)
+    reasons: list[MatchReason]
+    reference: float
+
+
+class PlacedDeal(Shape):
+    """A deal with its offers, the likeliest first; ``why`` there are none."""
+
+    prediction_id: str
+    lead_id: str
+    property_id: str | None
+    area: str | None
+    price_usd: float | None
+    admitted: int
+    offers: list[PlannedOffer]
+    why: str | None
+
+
+class LeftOut(Shape):
+    """A lead that is no deal to place."""
+
+    lead_id: str
+    reason: str
+
+
+class PortfolioData(Shape):
+    """Who is offered which deal, and what deal after deal would have brought instead."""
+
+    offers: int
+    expected_positives: float
+    expected_one_by_one: float
+    model_version: str
+    computed_at: str
+    degraded: bool
+    fallback_level: Level
+    offers_per_deal: int
+    deals: list[PlacedDeal]
+    at_capacity: list[str]
+    left_out: list[LeftOut]
+
+
+ANSWERS: tuple[type[Shape], ...] = (MatchData, RiskData, InvestorData, PortfolioData)

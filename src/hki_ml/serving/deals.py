@@ -1,26 +1,29 @@
-"""``POST /ml/match-investors``: who should see a deal, and why."""
+"""``POST /ml/match-investors`` and ``/ml/assess-risk``: who buys a deal, and what can go wrong with it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import Field, model_validator
 
 from hki_ml.errors import HkiError
 from hki_ml.serving import deal_facts, deal_render
 from hki_ml.serving.asked import Closed, Identifier, iso, validated
+from hki_ml.serving.entities import Entity
 from hki_ml.serving.exchange import Request, Response, success
-from hki_ml.serving.leads import LeadDesk, Spoken, envelope
+from hki_ml.serving.investors import Gone
+from hki_ml.serving.lead_model import LeadQuestion
+from hki_ml.serving.leads import LeadBody, LeadDesk, Spoken, asked_of, envelope
 from hki_ml.serving.match_model import MOST, MatchQuestion
 from hki_ml.serving.prediction_log import Said
 from hki_ml.serving.problem import Problem, ProblemError
 from hki_ml.serving.replies import Reply
-from hki_ml.serving.value_property import ValueProperty
 
-MATCHING = "investor_matching"
+MATCHING, RISK = "investor_matching", "risk"
+GOOD_MATCH = 0.5  # as likely as not to answer with yes
 
 
 class MatchBody(Closed):
@@ -39,6 +42,14 @@ class MatchBody(Closed):
         return self
 
 
+class Homes(Protocol):
+    """Where homes are found by id."""
+
+    async def find(self, property_id: str, now: datetime, /) -> Entity:
+        """Return a home; ``ProblemError`` if nobody knows it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DealDesk:
     """Answers questions about deals; what goes wrong is a ``ProblemError``.
@@ -49,16 +60,17 @@ class DealDesk:
         Where leads are found and the rooms of leads are asked.
     homes
         Where homes are found by id.
-    match
-        How the room of matching is asked.
+    match, assess
+        How the rooms of matching and risk are asked.
     gone
-        Investors who opted out since the lake's state of them was made.
+        Investors who opted out or were deleted since the lake's state of them was made.
     """
 
     desk: LeadDesk
-    homes: ValueProperty
+    homes: Homes
     match: Callable[[MatchQuestion], Awaitable[Reply]]
-    gone: Callable[[], tuple[str, ...]]
+    assess: Callable[[LeadQuestion], Awaitable[Reply]]
+    gone: Callable[[], Gone]
 
     async def matched(self, request: Request) -> Response:
         """Answer ``match-investors``."""
@@ -72,7 +84,33 @@ class DealDesk:
             {MATCHING: reply["version"]},
             "staleFeatures" if is_stale else reply["fallback_level"],
         )
-        return await self._answer(MATCHING, spoken, (body.lead_id, seen_at, now), deal)
+        return await self._answer(MATCHING, spoken, (body.lead_id, seen_at, now), deal, {})
+
+    async def assessed(self, request: Request) -> Response:
+        """Answer ``assess-risk``."""
+        body = validated(LeadBody, request.body)
+        now = self.desk.clock()
+        lead = await self.desk.find(body.lead_id, now)
+        question = asked_of(lead.state, lead.seen_at, now, body.lead_id)
+        spoken = await self.risk(question)
+        if lead.is_stale:
+            spoken = replace(spoken, level="staleFeatures")
+        asked = (body.lead_id, lead.seen_at, now)
+        live = {"liveEvents": list(lead.live_events)}
+        return await self._answer(RISK, spoken, asked, lead.state, live)
+
+    async def risk(self, question: LeadQuestion) -> Spoken:
+        """Return what ``assess-risk`` says to a question."""
+        outcome = question.state["lead_outcome"]
+        if outcome is not None:
+            return Spoken(deal_render.ended_risk(outcome), {}, "full")
+        others, versions = await self._others(question)
+        reply = _good(await self.assess(replace(question, others=others)))
+        return Spoken(
+            deal_render.risk(reply, others),
+            {RISK: reply["version"], **versions},
+            reply["fallback_level"],
+        )
 
     async def deals_of(
         self, investor_id: str, deals: Sequence[Mapping[str, Any]], limit: int
@@ -84,6 +122,41 @@ class DealDesk:
         )
         return await self.match(question)
 
+    async def _others(self, question: LeadQuestion) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return what the other rooms say of the lead, as features of its risk, and by which versions.
+
+        A room that does not answer is unknown to the risk, not an error of it.
+        """
+        state = question.state
+        others: dict[str, Any] = {
+            "close_90": None,
+            "expected_days": None,
+            "value_usd": state.get("property_value_estimate"),
+            "value_fsd": state.get("property_value_fsd"),
+            "comparables": _whole(state.get("comparable_properties_count")),
+            "ask_usd": state.get("lead_asking_price_usd"),
+            "buyers": None,
+            "best_match": None,
+        }
+        versions: dict[str, str] = {}
+        try:
+            spoken = await self.desk.timed(question)
+            scored = await self.desk.scored(question)
+        except (ProblemError, HkiError):
+            pass
+        else:
+            others["close_90"] = scored.said["predictedConversion"]
+            others["expected_days"] = spoken.said["expectedDays"]
+            versions |= spoken.versions
+        deal = deal_facts.of_lead(state, await self.home(state.get("lead_property_id")))
+        reply = await self.match(MatchQuestion((deal,), question.as_of, MOST, gone=self.gone()))
+        if not isinstance(reply, Problem):
+            odds = [match["probability"] for match in reply["matches"]]
+            others["buyers"] = sum(each >= GOOD_MATCH for each in odds)
+            others["best_match"] = max(odds, default=0.0)
+            versions[MATCHING] = reply["version"]
+        return others, versions
+
     async def _deal(
         self, body: MatchBody, now: datetime
     ) -> tuple[dict[str, Any], datetime | None, bool]:
@@ -93,12 +166,12 @@ class DealDesk:
             return deal, home.seen_at, home.is_stale
         assert body.lead_id is not None  # noqa: S101 - the body has exactly one
         lead = await self.desk.find(body.lead_id, now)
-        deal = deal_facts.of_lead(lead.state, await self._home(lead.state.get("lead_property_id")))
+        deal = deal_facts.of_lead(lead.state, await self.home(lead.state.get("lead_property_id")))
         if body.price_usd is not None:
             deal["price_usd"] = body.price_usd
         return deal, lead.seen_at, lead.is_stale
 
-    async def _home(self, property_id: str | None) -> Mapping[str, Any] | None:
+    async def home(self, property_id: str | None) -> Mapping[str, Any] | None:
         """Return the facts of a lead's home, if any are known and at hand."""
         if property_id is None:
             return None
@@ -113,6 +186,7 @@ class DealDesk:
         spoken: Spoken,
         asked: tuple[str | None, datetime | None, datetime],
         known: Mapping[str, Any],
+        made_from: Mapping[str, Any],
     ) -> Response:
         lead_id, seen_at, now = asked
         age = None if seen_at is None else max(0.0, (now - seen_at).total_seconds())
@@ -121,8 +195,8 @@ class DealDesk:
             spoken, lead_id, now, prediction_id=prediction_id, level=spoken.level, age_seconds=age
         )
         entity = lead_id or str(known["property_id"])
-        made_from = {"seenAt": None if seen_at is None else iso(seen_at)}
-        said = Said(entity, room, spoken.versions, now, known, data, made_from)
+        seen = {"seenAt": None if seen_at is None else iso(seen_at)}
+        said = Said(entity, room, spoken.versions, now, known, data, seen | dict(made_from))
         await self.desk.log.write(prediction_id, said)
         return success(data)
 
@@ -131,3 +205,7 @@ def _good(reply: Reply) -> dict[str, Any]:
     if isinstance(reply, Problem):
         raise ProblemError(reply)
     return reply
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None or value != value else int(value)  # noqa: PLR0124 - NaN

@@ -10,7 +10,7 @@ from typing import Any
 from hki_ml.serving import deal_facts
 from hki_ml.serving.deals import DealDesk
 from hki_ml.serving.exchange import Request, Response, success
-from hki_ml.serving.lead_board import LeadBoard
+from hki_ml.serving.lead_board import Board, LeadBoard
 from hki_ml.serving.lead_render import wired
 from hki_ml.serving.problem import Problem, ProblemError
 
@@ -39,8 +39,7 @@ class Investors:
         if not 1 <= len(investor_id) <= 200:
             raise ProblemError(Problem("not-found", "no investor of that id is known"))
         board = await asyncio.to_thread(self.board.board, self.deals.desk.clock())
-        rows = board.rows[board.rows["stage"].isin(STAGES)].head(MOST_DEALS)
-        asked = [_deal(row) for row in rows.to_dict("records")]
+        asked = open_deals(board, MOST_DEALS)
         reply = await self.deals.deals_of(investor_id, asked, LIMIT)
         if isinstance(reply, Problem):
             raise ProblemError(reply)
@@ -54,6 +53,12 @@ class Investors:
                 "earlier": [wired(each) for each in reply["earlier"]],
             }
         )
+
+
+def open_deals(board: Board, most: int) -> list[dict[str, Any]]:
+    """Return the deals that somebody could buy now, those of the likeliest leads first."""
+    rows = board.rows[board.rows["stage"].isin(STAGES)].head(most)
+    return [_deal(row) for row in rows.to_dict("records")]
 
 
 def _deal(row: Mapping[Any, Any]) -> dict[str, Any]:

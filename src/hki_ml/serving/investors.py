@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from hki_ml.events import AnyEvent, InvestorCriteriaSet
+from hki_ml.events import AnyEvent, InvestorCriteriaSet, InvestorDeleted, InvestorRegistered
 from hki_ml.learning.investor_pool import InvestorPool
 from hki_ml.ports import Lake
 
 log = structlog.get_logger()
 
 TABLE = "investor_state"
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Who went since the lake's state of investors was made."""
+
+    opted_out: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+
+
+NOBODY = Gone()
 
 
 class PoolHolder:
@@ -32,8 +43,8 @@ class PoolHolder:
         self.pool: InvestorPool | None = None
         self._lake = lake
         self._version: int | None = None
-        self._reduced: tuple[InvestorPool | None, tuple[str, ...], InvestorPool | None]
-        self._reduced = (None, (), None)
+        self._reduced: tuple[InvestorPool | None, Gone, InvestorPool | None]
+        self._reduced = (None, NOBODY, None)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -58,16 +69,21 @@ class PoolHolder:
                 log.exception("investors_refresh_failed")
             self._stop.wait(every_seconds)
 
-    def without(self, gone: tuple[str, ...]) -> InvestorPool | None:
-        """Return the pool with some more opted out; the same one while nobody else has gone."""
+    def without(self, gone: Gone) -> InvestorPool | None:
+        """Return the pool without whoever has gone; the same one while nobody else has.
+
+        Who opted out is still known, and never answered; who was deleted is not known.
+        """
         pool = self.pool
-        if pool is None or not gone:
+        if pool is None or gone == NOBODY:
             return pool
         of, known, reduced = self._reduced
         if of is not pool or known != gone or reduced is None:
             opted_out = pool.opted_out.copy()
-            opted_out[[pool.place[name] for name in gone if name in pool.place]] = True
-            reduced = replace(pool, opted_out=opted_out)
+            left = (*gone.opted_out, *gone.deleted)
+            opted_out[[pool.place[name] for name in left if name in pool.place]] = True
+            place = {name: at for name, at in pool.place.items() if name not in set(gone.deleted)}
+            reduced = replace(pool, opted_out=opted_out, place=place)
             self._reduced = (pool, gone, reduced)
         return reduced
 
@@ -83,29 +99,34 @@ class PoolHolder:
         return True
 
 
-class OptedOut:
-    """Investors who said that they want no more, since the service started, however old the lake's state."""
+class Departures:
+    """Investors who went since the service started, however old the lake's state of them."""
 
     def __init__(self) -> None:
-        self._ids: dict[str, None] = {}
+        self._opted_out: dict[str, None] = {}
+        self._deleted: dict[str, None] = {}
 
     def take(self, event: AnyEvent) -> None:
-        """Remember who opts out, and who wants offers again."""
-        if not isinstance(event, InvestorCriteriaSet):
-            return
-        if event.properties.opted_out:
-            self._ids[event.entity_id] = None
-        else:
-            self._ids.pop(event.entity_id, None)
+        """Remember who goes, and who comes back."""
+        who = event.entity_id
+        if isinstance(event, InvestorDeleted):
+            self._deleted[who] = None
+        elif isinstance(event, InvestorRegistered):
+            self._deleted.pop(who, None)
+        elif isinstance(event, InvestorCriteriaSet):
+            if event.properties.opted_out:
+                self._opted_out[who] = None
+            else:
+                self._opted_out.pop(who, None)
 
-    def ids(self) -> tuple[str, ...]:
-        """Return who opted out."""
-        return tuple(self._ids)
+    def gone(self) -> Gone:
+        """Return who went."""
+        return Gone(tuple(self._opted_out), tuple(self._deleted))
 
 
-def latest(lake: Lake) -> pa.Table:
-    """Return the rows of the last moment for which the table was made."""
-    rows = lake.read(TABLE)
+def latest(lake: Lake, version: int | None = None) -> pa.Table:
+    """Return the rows of the last moment for which the table was made, as of a version of it."""
+    rows = lake.read(TABLE, version=version)
     if not rows.num_rows:
         return rows
     stamp = rows["event_timestamp"]

@@ -14,7 +14,7 @@ import structlog
 from hki_ml.errors import HkiError, NotFound
 from hki_ml.learning.investor_pool import STATE_NUMBERS, InvestorPool
 from hki_ml.serving.holder import ModelHolder
-from hki_ml.serving.investors import PoolHolder
+from hki_ml.serving.investors import NOBODY, Gone, PoolHolder
 from hki_ml.serving.problem import Problem, of_error, unavailable
 from hki_ml.serving.replies import Reply
 from hki_ml.tables import INVESTOR_STATE
@@ -47,7 +47,9 @@ class MatchQuestion:
     why_not
         An investor about whom it is asked why they are not among them.
     gone
-        Investors who opted out since the lake's state of them was made.
+        Investors who opted out or were deleted since the lake's state of them was made.
+    offers_per_deal
+        Set, the deals are to be placed all at once, each with at most so many offers.
     """
 
     deals: tuple[Mapping[str, Any], ...]
@@ -55,7 +57,8 @@ class MatchQuestion:
     limit: int = 5
     why_not: str | None = None
     investor_id: str | None = None
-    gone: tuple[str, ...] = ()
+    gone: Gone = NOBODY
+    offers_per_deal: int | None = None
 
 
 class Matcher(Protocol):
@@ -83,6 +86,17 @@ class Matcher(Protocol):
         limit: int,
     ) -> Any:
         """Return the deals that suit an investor best."""
+        ...
+
+    def plan(
+        self,
+        deals: Sequence[Mapping[str, Any]],
+        pool: InvestorPool,
+        *,
+        as_of: datetime,
+        a_deal: int,
+    ) -> Any:
+        """Return who is offered which of the deals, placed all at once."""
         ...
 
 
@@ -114,6 +128,12 @@ def answer_all(
 
 def ask(model: Matcher, pool: InvestorPool, question: MatchQuestion) -> dict[str, Any]:
     """Put a question to the matching room; return its answer as plain values."""
+    if question.offers_per_deal is not None:
+        placed = model.plan(
+            question.deals, pool, as_of=question.as_of, a_deal=question.offers_per_deal
+        )
+        told: dict[str, Any] = msgspec.to_builtins(placed, enc_hook=_scalar)
+        return told
     if question.investor_id is None:
         said = model.answer(
             question.deals[0],

@@ -1,4 +1,4 @@
-"""Who buys a deal, on a real service over a simulated market."""
+"""Who buys a deal and what can go wrong, on a real service over a simulated market."""
 
 from __future__ import annotations
 
@@ -84,6 +84,28 @@ def test_who_opts_out_disappears_at_once(leads, matched):
     assert leads.get(f"{ML}/investors/{gone}").status_code == 404
     again = {**leaves, "properties": {"optedOut": False}}
     assert data(leads.post("/api/v1/events", json=again))["accepted"] == 1
+    assert matched(limit=1)["matches"][0]["investorId"] == gone
+
+
+def test_who_is_deleted_is_not_known_at_once(leads, matched, deal):
+    gone = matched(limit=1)["matches"][0]["investorId"]
+
+    def tell(kind):
+        told = {
+            "eventType": kind,
+            "entityId": gone,
+            "properties": {},
+            "occurredAt": NOW.isoformat(),
+        }
+        assert data(leads.post("/api/v1/events", json=told))["accepted"] == 1
+
+    tell("investor.deleted")
+    said = matched(limit=50)
+    assert gone not in {each["investorId"] for each in (*said["matches"], *said["alternatives"])}
+    assert leads.get(f"{ML}/investors/{gone}").status_code == 404
+    asked = leads.post(f"{ML}/match-investors", json={"leadId": deal, "whyNot": gone})
+    assert asked.status_code == 404
+    tell("investor.registered")
     assert matched(limit=1)["matches"][0]["investorId"] == gone
 
 

@@ -93,3 +93,37 @@ def test_nothing_sticks_out(browser, leads_server, tmp_path, width):
     pictures = Path(os.environ.get("HKI_PICTURES", tmp_path))
     browser.picture(pictures / f"deals-{width}.png")
     assert browser.complaints == []
+
+
+def test_the_risk_card_says_what_the_api_says(page, asked):
+    said = asked("assess-risk", leadId=page.ask(TITLE))
+    rows = "[...document.querySelectorAll('#card .risks tbody tr')]"
+    shown = page.ask(
+        f"{rows}.map((row) => [row.children[1].textContent, row.children[2].textContent])"
+    )
+    assert shown == [
+        [str(round(each["score"])), "; ".join(each["reasons"]) or "nothing known against it"]
+        for each in said["subScores"]
+    ]
+    assert said["band"] in page.ask(
+        "document.querySelector('#card .risks').closest('section').textContent"
+    )
+
+
+def test_all_open_deals_are_placed_by_the_keyboard_alone(page, asked):
+    page.ask("document.getElementById('offersPerDeal').value = '2'")
+    page.ask("document.getElementById('plan-go').focus()")
+    page.key("Enter")
+    page.wait(
+        "!document.getElementById('plan-card').hidden && document.activeElement.id === 'plan-card'"
+    )
+    said = asked("match-portfolio", offersPerDeal=2)
+    shown = page.ask(
+        "[...document.querySelectorAll('.planned tbody')].map((deal) => [deal.querySelector('th button').textContent, [...deal.querySelectorAll('td button')].map((each) => each.textContent)])"
+    )
+    assert shown == [
+        [deal["leadId"], [each["investorId"] for each in deal["offers"]]] for deal in said["deals"]
+    ]
+    told = page.ask("document.querySelector('#planned p').textContent")
+    assert f"{said['expectedPositives']:.1f} positive answers" in told
+    assert f"deal after deal {said['expectedOneByOne']:.1f}" in told

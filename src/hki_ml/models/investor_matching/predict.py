@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from hki_ml.errors import NotFound
 from hki_ml.learning.investor_pool import InvestorPool
-from hki_ml.models.investor_matching.answer import Alternative, Match, MatchAnswer, WhyNot
+from hki_ml.models.investor_matching.answer import Alternative, Match, MatchAnswer, Reason, WhyNot
 from hki_ml.models.investor_matching.criteria import broken, would_admit
 from hki_ml.models.investor_matching.deal import Deal
 from hki_ml.models.investor_matching.explain import Explainer
 from hki_ml.models.investor_matching.features import NAMES, pair_features
 from hki_ml.models.investor_matching.train import Matcher
+
+if TYPE_CHECKING:
+    from hki_ml.models.investor_matching.offers import PlanAnswer
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -38,6 +41,24 @@ class _Ready:
 
     vectors: FloatArray
     habit: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Who could be offered a deal and has room for one more, ranked in full.
+
+    Attributes
+    ----------
+    rows, table, margin
+        Places in the pool ``(n,)``, matrix ``(n, names)`` and log-odds ``(n,)``.
+    admitted
+        How many could be in all.
+    """
+
+    rows: IntArray
+    table: FloatArray
+    margin: FloatArray
+    admitted: int
 
 
 class InvestorMatcher:
@@ -80,9 +101,7 @@ class InvestorMatcher:
         there = ~pool.opted_out
         fits = ~rules.any(axis=0) & there
         likely = self._likely(pool, asked)
-        rows = _best(likely, fits, RANKED)
-        table = self._table(asked, pool, rows, as_of)
-        margin = self.matcher.margin(table)
+        rows, table, margin = self._ranked(asked, pool, fits, likely, as_of)
         full = table[:, LEFT] < 1
         order = np.lexsort((rows, -margin, full))
         order = order[~full[order]]
@@ -128,23 +147,41 @@ class InvestorMatcher:
         )
         return MatchAnswer(matches, (), None, len(deals), admitted)
 
-    def probabilities(
-        self, deals: Sequence[Mapping[str, Any]], pool: InvestorPool, *, as_of: datetime
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return log-odds and capacity left of every deal and investor, each ``(deals, investors)``.
+    def plan(
+        self,
+        deals: Sequence[Mapping[str, Any]],
+        pool: InvestorPool,
+        *,
+        as_of: datetime,
+        a_deal: int,
+    ) -> PlanAnswer:
+        """Return who is offered which of the deals, placed all at once; see ``offers.plan``."""
+        from hki_ml.models.investor_matching.offers import plan
 
-        Log-odds are ``-inf`` where an investor opted out or does not admit the deal.
-        """
-        margins = np.full((len(deals), len(pool)), -np.inf)
-        left = np.full(len(pool), np.nan)
-        everybody = np.arange(len(pool))
-        for at, said in enumerate(deals):
-            deal = Deal.of(said)
-            table = self._table(deal, pool, everybody, as_of)
-            fits = ~broken(pool, deal).any(axis=0) & ~pool.opted_out
-            margins[at, fits] = self.matcher.margin(table)[fits]
-            left = table[:, LEFT]
-        return margins, left
+        return plan(self, deals, pool, as_of=as_of, a_deal=a_deal)
+
+    def candidates(
+        self, said: Mapping[str, Any], pool: InvestorPool, *, as_of: datetime
+    ) -> Candidates:
+        """Return those who could be offered a deal."""
+        deal = Deal.of(said)
+        fits = ~broken(pool, deal).any(axis=0) & ~pool.opted_out
+        rows, table, margin = self._ranked(deal, pool, fits, self._likely(pool, deal), as_of)
+        has_room = table[:, LEFT] >= 1
+        has_room |= np.isnan(table[:, LEFT])
+        admitted = int(fits.sum()) - int((~has_room).sum())
+        return Candidates(rows[has_room], table[has_room], margin[has_room], admitted)
+
+    def reasons(self, row: FloatArray) -> tuple[tuple[Reason, ...], float]:
+        """Return why a row of the matrix has its log-odds, and the typical pair's; they add up."""
+        return self._explainer.explain(self.matcher, row)
+
+    def _ranked(
+        self, deal: Deal, pool: InvestorPool, fits: BoolArray, likely: FloatArray, as_of: datetime
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        rows = _best(likely, fits, RANKED)
+        table = self._table(deal, pool, rows, as_of)
+        return rows, table, self.matcher.margin(table)
 
     def _table(self, deal: Deal, pool: InvestorPool, rows: IntArray, as_of: datetime) -> FloatArray:
         ready = self._made_ready(pool)

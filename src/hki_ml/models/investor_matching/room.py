@@ -21,8 +21,10 @@ from hki_ml.models.investor_matching.evaluate import (
     table_of,
 )
 from hki_ml.models.investor_matching.evaluate import backtest as run_backtest
+from hki_ml.models.investor_matching.features import NAMES
+from hki_ml.models.investor_matching.table import offers_of
 from hki_ml.models.investor_matching.train import Matcher, train
-from hki_ml.models.model import Target, Trial
+from hki_ml.models.model import Speaker, Target, Trial
 
 NAME = "investor_matching"
 SERVICE = NAME
@@ -106,6 +108,18 @@ def losses(folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFram
     )
     positive = what.found.positive[rows]
     return losses_of(said.assign(positive=positive, probability=1 / (1 + np.exp(-margin))))
+
+
+def speaker(folder: Path) -> Speaker:
+    """Return the log-odds of a positive answer that a saved matcher gives offers."""
+    matcher = artifact.load(folder)
+
+    def table(frame: pd.DataFrame) -> pd.DataFrame:
+        what = offers_of(frame, known_until=frame["event_timestamp"].max())
+        seen = table_of(matcher, what, np.arange(len(what.rows)))
+        return pd.DataFrame(seen, columns=list(NAMES))
+
+    return Speaker(NAMES, table, lambda seen: matcher.margin(seen.to_numpy(np.float64)))
 
 
 def save(fitted: Matcher, folder: Path, *, notes: Mapping[str, object]) -> None:

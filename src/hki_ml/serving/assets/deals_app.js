@@ -17,12 +17,15 @@ async function open(leadId, focus) {
   rows();
   window.history.replaceState(null, "", `#${encodeURIComponent(leadId)}`);
   try {
-    const match = await call("/match-investors", { leadId }, mine.signal);
-    $("trouble").replaceChildren();
-    $("card").replaceChildren(...[dealHead(leadId, match), matchTable(match), alternativeTable(match), whyNotForm(leadId)].filter(Boolean));
+    // What can go wrong is of use without the other, and the other way round.
+    const [match, risk] = await Promise.allSettled([call("/match-investors", { leadId }, mine.signal), call("/assess-risk", { leadId }, mine.signal)]);
+    if (match.status === "rejected") throw match.reason;
+    if (risk.status === "rejected") tell(risk.reason); else $("trouble").replaceChildren();
+    const risks = risk.value || null;
+    $("card").replaceChildren(...[dealHead(leadId, match.value, risks), matchTable(match.value), risks ? riskCard(risks) : null, alternativeTable(match.value), whyNotForm(leadId)].filter(Boolean));
     $("card").hidden = false;
-    showMatchMap(match);
-    say(`${leadId}: ${match.matches.length} investors`);
+    showMatchMap(match.value);
+    say(`${leadId}: ${match.value.matches.length} investors${risks ? `, risk ${risks.band}` : ""}`);
     if (focus) $("card").focus();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -47,6 +50,7 @@ async function openInvestor(id, focus) {
 let typing = null;
 for (const id of FILTERS) $(id).addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => list(false), 200); });
 $("filters").addEventListener("submit", (event) => { event.preventDefault(); list(false); });
+$("plan").addEventListener("submit", planOffers);
 $("more").addEventListener("click", () => list(true));
 $("zoom-in").addEventListener("click", () => zoomMap(1.5));
 $("zoom-out").addEventListener("click", () => zoomMap(1 / 1.5));

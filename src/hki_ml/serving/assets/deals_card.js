@@ -1,13 +1,15 @@
-// One deal's cards: who should see it and why, who else would; and one investor's deals.
+// One deal's cards: who should see it and why, who else would, what can go wrong; and one investor's deals.
 const factor = (value) => `${value >= 0 ? "×" : "÷"} ${Math.exp(Math.abs(value)).toFixed(2)}`;
 const orUnknown = (value, told) => (value === null || value === undefined ? "unknown" : told(value));
+const bandClass = { Low: "badge", Medium: "badge warm", High: "badge risk-high" };
 
-function dealHead(id, data) {
+function dealHead(id, data, risk) {
   const { deal } = data;
   return make("section", { class: "card", "aria-labelledby": "deal-title" },
     make("h2", { id: "deal-title" }, id),
     make("p", { class: "hint" }, [data.propertyId, deal.area && `area ${deal.area}`, deal.propertyType && words(deal.propertyType).toLowerCase(), deal.condition && words(deal.condition).toLowerCase()].filter(Boolean).join(" · ")),
     make("dl", { class: "marks" }, mark("Price", orUnknown(deal.priceUsd, usd)), mark("Our value", orUnknown(deal.valueUsd, usd)),
+      ...(risk ? [mark("Falls through", percent(risk.fallThroughProbability, 1)), mark("Expected loss", usd(risk.expectedLossUsd)), mark("1 in 20 loses", usd(risk.tailLossUsd))] : []),
       mark("Investors whose criteria it meets", `${numberFormat.format(data.admitted)} of ${numberFormat.format(data.asked)}`)),
     data.degraded ? make("p", { class: "notes" }, `Degraded: ${words(data.fallbackLevel).toLowerCase()}`) : null,
     make("p", { class: "hint" }, `Matching version ${data.modelVersion || "–"}, prediction ${data.predictionId}.`));
@@ -30,6 +32,14 @@ function alternativeTable(data) {
   return section("Who else would", make("div", { class: "scroll" }, make("table", {}, heads("Investor", "Chance", "What would admit them"),
     make("tbody", {}, ...data.alternatives.map((each) => make("tr", {}, make("th", { scope: "row" }, make("button", { type: "button", class: "quiet", onclick: () => openInvestor(each.investorId, true) }, each.investorId)),
       cell(orUnknown(each.score, (score) => percent(score / 100, 1))), cell(each.wouldAdmit.join("; ") || "a place among the first", { class: "facts-cell" })))))));
+}
+
+function riskCard(risk) {
+  return section("What can go wrong", make("p", {}, make("span", { class: bandClass[risk.band] }, risk.band), ` Falls through in ${percent(risk.fallThroughProbability, 1)} of deals like it; expected loss ${usd(risk.expectedLossUsd)}, in the worst twentieth ${usd(risk.tailLossUsd)}.`),
+    make("div", { class: "scroll" }, make("table", { class: "risks" }, heads("Risk", "0–100", "Why", "From"),
+      make("tbody", {}, ...risk.subScores.map((each) => make("tr", {}, make("th", { scope: "row" }, words(each.name)), cell(Math.round(each.score).toString()),
+        cell(each.reasons.join("; ") || "nothing known against it", { class: "facts-cell" }), cell(each.provenance || "–", { class: "facts-cell" })))))),
+    make("p", { class: "hint" }, `Risk version ${risk.modelVersion || "–"}, prediction ${risk.predictionId}.`));
 }
 
 function whyNotForm(id) {

@@ -190,3 +190,14 @@ def test_fifty_thousand_investors_take_milliseconds(asked):
         asked.answer(deal(at), pool, as_of=NOW)
         spent.append(time.process_time() - began)
     assert np.median(spent) < 0.02  # 5 ms on an idle machine; see docs/benchmarks.md
+
+
+def test_whoever_watches_it_hears_what_it_answers(tmp_path):
+    room.save(matcher(), tmp_path, notes={})
+    speaker = room.speaker(tmp_path)
+    rows = frame()
+    lost = room.losses(tmp_path, rows, since=rows["event_timestamp"].min().to_pydatetime())
+    said = 1 / (1 + np.exp(-speaker.margin(speaker.table(rows))))
+    # In the order of offers; those that have not had their fortnight are the last.
+    assert len(said) == len(rows) > len(lost)
+    assert said[: len(lost)] == pytest.approx(lost["probability"].to_numpy(), abs=1e-9)
