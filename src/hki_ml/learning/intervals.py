@@ -29,14 +29,51 @@ def weighted_quantile(values: FloatArray, weight: FloatArray, level: float) -> f
     return float(values[order[min(at, len(values) - 1)]])
 
 
+SPOTS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.16, 0.25, 0.5,
+    0.75, 0.84, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9975, 0.999,
+)  # fmt: skip
+FEWEST_BEYOND = 5  # outcomes beyond a spot, below which it is not known
+LEVEL_HALF_LIFE, SHAPE_HALF_LIFE = 10.0, 180.0  # days
+LEVEL_SHRINK = 50.0  # outcomes
+
+
+def errors_of(signed: FloatArray, day: IntArray, *, as_of: int) -> tuple[tuple[float, float], ...]:
+    """Return how errors lie, as pairs of probability and multiple of the widest interval's half width.
+
+    The shape is that of the last half year or so, tails included; its middle is that of the last weeks,
+    so that a market that turns is followed.
+
+    Parameters
+    ----------
+    signed
+        Truth less what was said, as a multiple of anything that grows with the spread, shape ``(n,)``.
+    day
+        When the truth came about, shape ``(n,)``; only what is before ``as_of`` counts.
+    """
+    known = day < as_of
+    error, age = signed[known], (as_of - day[known]).astype(np.float64)
+    if len(error) < 2 * FEWEST_BEYOND / (1 - LEVELS[-1]):
+        return ()
+    weight = 0.5 ** (age / SHAPE_HALF_LIFE)
+    unit = weighted_quantile(np.abs(error), weight, LEVELS[-1])
+    recent = 0.5 ** (age / LEVEL_HALF_LIFE)
+    usual = weighted_quantile(error, weight, 0.5)
+    trust = recent.sum() / (recent.sum() + LEVEL_SHRINK)
+    level = usual + trust * (weighted_quantile(error, recent, 0.5) - usual)
+    effective = weight.sum() ** 2 / (weight**2).sum()
+    spots = [p for p in SPOTS if min(p, 1 - p) * effective >= FEWEST_BEYOND]
+    return tuple((p, (weighted_quantile(error, weight, p) - usual + level) / unit) for p in spots)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Scores of predictions whose truth is known: absolute error over predicted spread.
+    """Predictions whose truth is known: their errors over their predicted spread.
 
     Attributes
     ----------
-    score
-        Absolute error as a multiple of the predicted spread, shape ``(n,)``.
+    signed
+        Error (truth less what was said) as a multiple of the predicted spread, shape ``(n,)``.
     day
         When the truth came about (days since 1970-01-01).
     group
@@ -46,23 +83,28 @@ class Outcomes:
         NaN where no interval had been given.
     """
 
-    score: FloatArray
+    signed: FloatArray
     day: IntArray
     group: IntArray
     missed: FloatArray
 
     def __len__(self) -> int:
-        return len(self.score)
+        return len(self.signed)
+
+    @property
+    def score(self) -> FloatArray:
+        """Absolute errors as multiples of the predicted spread, shape ``(n,)``."""
+        return np.abs(self.signed)
 
     @classmethod
-    def unjudged(cls, score: FloatArray, day: IntArray, group: IntArray) -> Outcomes:
+    def unjudged(cls, signed: FloatArray, day: IntArray, group: IntArray) -> Outcomes:
         """Return outcomes of predictions that came without an interval."""
-        return cls(score, day, group, np.full((len(score), len(LEVELS)), np.nan))
+        return cls(signed, day, group, np.full((len(signed), len(LEVELS)), np.nan))
 
     def plus(self, later: Outcomes) -> Outcomes:
         """Return these and later ones."""
         return Outcomes(
-            np.concatenate([self.score, later.score]),
+            np.concatenate([self.signed, later.signed]),
             np.concatenate([self.day, later.day]),
             np.concatenate([self.group, later.group]),
             np.concatenate([self.missed, later.missed]),

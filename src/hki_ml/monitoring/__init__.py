@@ -1,0 +1,1 @@
+"""What is watched once models serve: pure statistics, each with its n, its bound and an honest unknown."""
