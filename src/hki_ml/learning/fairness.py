@@ -1,9 +1,8 @@
-"""What may not be learned from, and how unlike two models treat groups that the law protects."""
+"""What may not be learned from: attributes that the law protects, whatever they are called."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from hki_ml.learning.lead_features import FACT_PREFIX
 from hki_ml.metrics.classification import auc
+from hki_ml.metrics.groups import large
 from hki_ml.protected import why_protected
 
 FloatArray = NDArray[np.float64]
@@ -19,7 +19,6 @@ Groups = Mapping[str, NDArray[np.object_]]
 
 PREFIX = "protected_"
 TOLD_APART = 0.95  # an AUC from which on a feature is the attribute under another name
-SMALLEST_GROUP = 100
 _CELLS = 40
 
 
@@ -76,7 +75,7 @@ def told_apart(values: pd.Series, groups: Groups) -> dict[tuple[str, str], float
     found = {}
     for attribute, group in groups.items():
         known = np.array([value is not None and value == value for value in group])  # noqa: PLR0124
-        for level in _large(group[known]):
+        for level in large(group):
             inside = (group == level).astype(np.float64)
             taught, judged = known & is_learned, known & ~is_learned
             count = np.bincount(cell[taught], minlength=cell.max() + 1)
@@ -94,48 +93,3 @@ def _cells(values: pd.Series) -> NDArray[np.int64]:
     number = values.to_numpy(np.float64)
     edges = np.unique(np.nanquantile(number, np.linspace(0, 1, _CELLS + 1)[1:-1]))
     return np.where(np.isnan(number), len(edges) + 1, np.searchsorted(edges, number, side="right"))
-
-
-def _large(group: NDArray[np.object_]) -> list[str]:
-    levels, counts = np.unique(group.astype(str), return_counts=True)
-    return [str(level) for level in levels[counts >= SMALLEST_GROUP]]
-
-
-@dataclass(frozen=True, slots=True)
-class Treatment:
-    """How unlike the groups of one attribute fare, if as many leads are chosen as close.
-
-    Attributes
-    ----------
-    impact_ratio
-        Lowest over highest share chosen (adverse-impact ratio; 4/5 is the rule of thumb of 29 CFR
-        1607.4).
-    opportunity_gap
-        Highest less lowest share chosen among leads that close (Hardt et al. 2016).
-    """
-
-    impact_ratio: float
-    opportunity_gap: float
-
-    @property
-    def discrimination(self) -> float:
-        """One number to prefer by: 0 if all groups fare alike."""
-        return (1 - self.impact_ratio) + self.opportunity_gap
-
-    def as_json(self) -> dict[str, float]:
-        """Return both figures."""
-        return {"impact_ratio": self.impact_ratio, "opportunity_gap": self.opportunity_gap}
-
-
-def treatment(closed: FloatArray, score: FloatArray, group: NDArray[np.object_]) -> Treatment:
-    """Return how groups of at least 100 fare under a score; all alike if there are fewer than two."""
-    chosen = score >= np.quantile(score, 1 - closed.mean())
-    rates, kept = [], []
-    for level in _large(np.array([v for v in group if v is not None], object)):
-        inside = group == level
-        rates.append(float(chosen[inside].mean()))
-        if closed[inside].sum() > 0:
-            kept.append(float(chosen[inside & (closed > 0)].mean()))
-    if len(rates) < 2 or max(rates) == 0:
-        return Treatment(1.0, 0.0)
-    return Treatment(min(rates) / max(rates), max(kept) - min(kept) if kept else 0.0)

@@ -21,6 +21,10 @@ COLUMNS: tuple[str, ...] = (
 """``entity`` is what rows belong together by, ``outcome`` the label as a number, ``probability`` what
 was said of a yes-or-no (else missing), ``loss`` what is compared, lower being better."""
 NO_SEGMENT = "unknown"
+HELD = {80: "held_80", 95: "held_95"}
+"""Further columns of models that state intervals: whether each held, by its level in percent."""
+WAITED: tuple[str, ...] = ("days", "cause", "expected_days")
+"""Further columns of models of time: days so far, how it ended (0 open, 1 closed, 2 lost), days expected."""
 
 
 def judged(

@@ -24,6 +24,8 @@ BoolArray = NDArray[np.bool_]
 
 CLOSED, LOST = "closed", "lost"
 DAY = pd.Timedelta(days=1)
+ENDS = ("outcome", "ended_at", "ended_known_at", "outcome_source")
+"""Columns of the table ``leads`` that say how a lead ended, when, since when it is known, and from where."""
 
 
 def landmarks(
@@ -44,11 +46,12 @@ def landmarks(
 
     Returns
     -------
-    Columns ``lead_id``, ``event_timestamp`` (the landmark), ``landmark_days``, ``created_at``,
-    ``outcome``, ``ended_at``, ``ended_known_at`` and ``known_until``, ordered by landmark and lead.
+    Columns ``lead_id``, ``event_timestamp`` (the landmark), ``landmark_days``, ``created_at``, those of
+    ``ENDS`` and ``known_until``, ordered by landmark and lead.
     """
-    columns = ["lead_id", "created_at", "created_known_at", "outcome", "ended_at", "ended_known_at"]
-    known: pd.DataFrame = leads.select(columns).to_pandas()
+    known: pd.DataFrame = leads.select(
+        ["lead_id", "created_at", "created_known_at", *ENDS]
+    ).to_pandas()
     known = known[known["created_known_at"] <= known_until]
     parts = []
     for day in days:
@@ -61,11 +64,18 @@ def landmarks(
     return rows.drop(columns="created_known_at").reset_index(drop=True)
 
 
+def known_until(leads: pa.Table) -> pd.Timestamp:
+    """Return the last moment at which anything of these leads became known."""
+    moments: pd.DataFrame = leads.select(["created_known_at", "ended_known_at"]).to_pandas()
+    last: pd.Timestamp = moments.max().max()
+    return last
+
+
 def hide_later(rows: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
     """Return rows with ends that were not known at the moment taken away, and nothing known beyond it."""
     late = ~(rows["ended_known_at"] <= moment)
     hidden = rows.assign(known_until=moment)
-    hidden.loc[late, "outcome"] = None
+    hidden.loc[late, ["outcome", "outcome_source"]] = None
     hidden.loc[late, ["ended_at", "ended_known_at"]] = pd.NaT
     return hidden
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 FloatArray = NDArray[np.float64]
 Measure = Callable[[FloatArray, FloatArray], float]
@@ -44,13 +45,13 @@ def bootstrap(
     return float(low), float(high)
 
 
-def share_interval(percentage: float, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a percentage of ``n`` rows (Wilson 1927).
+def share_interval(percentage: float, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval of a percentage of ``n`` rows (Wilson 1927).
 
     >>> tuple(round(v, 1) for v in share_interval(80.0, 100))
     (71.1, 86.7)
     """
-    p, z = percentage / 100, 1.959964
+    p, z = percentage / 100, float(norm.isf((1 - confidence) / 2))
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
     return 100 * (middle - half), 100 * (middle + half)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hki_ml.learning.fairness import Treatment, treatment, why_barred
+from hki_ml.learning.fairness import why_barred
 
 N = 2_000
 
@@ -41,12 +41,3 @@ def test_a_number_that_codes_a_protected_group_is_barred_whatever_its_order(grou
 def test_a_feature_that_goes_with_a_group_somewhat_is_not_barred(group):
     income = np.where(group == "a", 1.0, 0.0) + np.random.default_rng(2).normal(size=N)
     assert why_barred(frame(income=income), {"race": group}) == ()
-
-
-def test_treatment_is_what_a_hand_count_says():
-    group = np.repeat(np.array(["a", "b"], object), 200)
-    closed = np.tile([1.0, 0.0], 200)
-    score = np.where(group == "a", 2.0, 0.0) + closed
-    found = treatment(closed, score, group)
-    assert found == Treatment(0.0, 1.0)
-    assert treatment(closed, closed, group) == Treatment(1.0, 0.0)
