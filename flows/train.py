@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from typing import Any
 
 from prefect import flow
 
-from hki_ml.pipeline.train import Trained
-from hki_ml.pipeline.train import train as run
-from hki_ml.settings import load_settings
-from hki_ml.wiring import connect
+from flows.door import by_hand, now, step, tell_table, watched
+
+LIMIT_SECONDS = 14_400
 
 
-@flow
-def train(model: str, seed: int = 0) -> Trained:
+@flow(timeout_seconds=LIMIT_SECONDS)
+def train(model: str, seed: int = 0) -> Any:
     """Run the ``train`` step of the path."""
-    return run(connect(load_settings()), model, as_of=datetime.now(UTC), seed=seed)
+    from hki_ml.pipeline.train import train as run
+    from hki_ml.settings import load_settings
+    from hki_ml.wiring import connect
+
+    watched(LIMIT_SECONDS)
+    done = step(run, connect(load_settings()), model, as_of=now(), seed=seed)
+    made = {"model": model, "version": done.version.version, "is_new": done.is_new}
+    tell_table(
+        f"trained-{model.replace('_', '-')}", [made | dict(done.version.figures)], title="Version"
+    )
+    return done
 
 
 if __name__ == "__main__":
-    train(*sys.argv[1:2])
+    by_hand(train, *sys.argv[1:2])

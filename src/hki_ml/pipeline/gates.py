@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hki_ml.learning.judged import HELD
 from hki_ml.metrics.calibration import debiased_ece
 from hki_ml.metrics.classification import auc_gain
+from hki_ml.metrics.groups import (
+    FOUR_FIFTHS,
+    ByGroup,
+    Figures,
+    Treatment,
+    changes,
+    picked_by,
+)
 from hki_ml.metrics.paired import Gap, gap
 
 FEWEST_ENTITIES = 200
@@ -19,8 +28,14 @@ FEWEST_OF_EACH = 30  # examples that came true, and that did not
 MARGIN = 0.02  # "as good": a loss at most this share of the champion's higher
 SEGMENT_MARGIN = 0.10  # the same within a segment, where there is less to see by
 FEWEST_IN_SEGMENT = 200  # entities; smaller segments are told and decide nothing
+COVERAGE_MARGIN = 1.5  # points by which intervals may be further from what they say
 CALIBRATION_MARGIN = 0.02  # by how much the debiased calibration error may be higher
 FEWEST_EXAMPLES_KEPT = 0.8  # of what the champion was trained on
+WIDER_GAP = (
+    0.10  # of shares picked among those that come true, from which on a wider one is refused
+)
+SLOWER = 2.0  # times the champion's CPU that an answer may take
+LEAST_BUDGET_US = 200.0  # of CPU a row, below which nobody waits: a call may take 200 ms
 OUTCOMES_DIFFER = 0.001  # share of common examples whose outcome may have been corrected
 
 BETTER, AS_GOOD, WORSE, UNCLEAR = "better", "as good", "worse", "insufficient evidence"
@@ -40,7 +55,20 @@ class Comparison:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def compare(candidate: pd.DataFrame, champion: pd.DataFrame) -> Comparison:
+@dataclass(frozen=True, slots=True, eq=False)
+class Protected:
+    """Groups that the law protects: a row an entity, an attribute a column, ``None`` for unknown.
+
+    ``is_good`` tells whether a high answer is to a person's good.
+    """
+
+    groups: pd.DataFrame
+    is_good: bool
+
+
+def compare(
+    candidate: pd.DataFrame, champion: pd.DataFrame, *, protected: Protected | None = None
+) -> Comparison:
     """Judge a candidate against the champion on the examples that both were judged on.
 
     Both frames are `hki_ml.learning.judged.judged` rows. Better: the 95 % interval of the mean
@@ -51,7 +79,7 @@ def compare(candidate: pd.DataFrame, champion: pd.DataFrame) -> Comparison:
     changed = _changed_label(pairs)
     if changed:
         return Comparison(UNCLEAR, (), (changed,), {"n": len(pairs)})
-    few = _too_few(pairs)
+    few = too_few(pairs)
     if few:
         return Comparison(UNCLEAR, (few,), (), {"n": len(pairs)})
     difference = (pairs["loss"] - pairs["loss_champion"]).to_numpy(np.float64)
@@ -60,13 +88,17 @@ def compare(candidate: pd.DataFrame, champion: pd.DataFrame) -> Comparison:
     finding, reason = _finding(found, theirs)
     segments, behind = _segments(pairs, difference)
     calibration, off = _calibration(pairs)
+    intervals, loose = _intervals(pairs)
+    treated, unlike = ({}, []) if protected is None else _treated(pairs, protected)
     evidence = {
-        "loss": {**asdict(found), "champion": theirs}, "segments": segments, **calibration
+        "loss": {**asdict(found), "champion": theirs}, "segments": segments,
+        **calibration, **intervals, **treated,
     }  # fmt: skip
-    return Comparison(finding, (reason,), (*behind, *off), evidence)
+    return Comparison(finding, (reason,), (*behind, *off, *loose, *unlike), evidence)
 
 
-def _too_few(pairs: pd.DataFrame) -> str | None:
+def too_few(pairs: pd.DataFrame) -> str | None:
+    """Return why there is too little to compare two models by, if there is."""
     entities = pairs["entity"].nunique()
     if entities < FEWEST_ENTITIES:
         return (
@@ -156,6 +188,82 @@ def _calibration(pairs: pd.DataFrame) -> tuple[dict[str, Any], list[str]]:
     allowed = off["champion"] + CALIBRATION_MARGIN
     why = f"calibration: expected a debiased error of at most {allowed:.3f}, got {off['candidate']:.3f}"
     return evidence, [why]
+
+
+def _intervals(pairs: pd.DataFrame) -> tuple[dict[str, Any], list[str]]:
+    """Return how often the intervals of both held, and where the candidate's are worse."""
+    found: dict[str, Any] = {}
+    off = []
+    for level, name in HELD.items():
+        if name not in pairs or f"{name}_champion" not in pairs:
+            continue
+        both = pairs[[name, f"{name}_champion"]].dropna().astype(bool)
+        ours, theirs = (100 * float(both[column].mean()) for column in both)
+        found[f"coverage_{level}"] = {"candidate": ours, "champion": theirs}
+        if abs(ours - level) > abs(theirs - level) + COVERAGE_MARGIN:
+            off.append(
+                f"coverage: expected the {level} % intervals within "
+                f"{abs(theirs - level) + COVERAGE_MARGIN:.1f} points of it, got {ours:.1f} %"
+            )
+    return found, off
+
+
+def _treated(pairs: pd.DataFrame, by: Protected) -> tuple[dict[str, Any], list[str]]:
+    """Return how both treat protected groups, by each entity's first example, and what fails.
+
+    Refused is what is unlike enough to look at and shown to be more so than the champion's.
+    """
+    one = pairs.sort_values("happened_at", kind="stable").drop_duplicates("entity")
+    if one[["probability", "probability_champion"]].isna().any(axis=None):
+        return {}, []
+    truth = one["outcome"].to_numpy(np.float64)
+    truth, sign = (truth, 1.0) if by.is_good else (1 - truth, -1.0)
+    ours, theirs = (
+        picked_by(truth, sign * one[name].to_numpy(np.float64))
+        for name in ("probability", "probability_champion")
+    )
+    told: dict[str, Any] = {}
+    failed = []
+    for name in by.groups.columns:
+        groups = ByGroup(by.groups[name].reindex(one["entity"]).to_numpy(object), truth)
+        if len(groups.levels) < 2:
+            continue
+        mine, its = groups.treatment(ours), groups.treatment(theirs)
+        change = changes(groups, ours, theirs, one["entity"].to_numpy(object))
+        told[str(name)] = {
+            "candidate": mine.as_json(), "champion": its.as_json(), "n": groups.sizes(),
+            "impact_ratio": change.impact_ratio.as_json(),
+            "opportunity_gap": change.opportunity_gap.as_json(),
+        }  # fmt: skip
+        failed += _less_fair(str(name), mine, its, change)
+    return ({"groups": told} if told else {}), failed
+
+
+def _less_fair(name: str, ours: Treatment, theirs: Treatment, change: Figures) -> list[str]:
+    found = []
+    if ours.impact_ratio < FOUR_FIFTHS and (change.impact_ratio.high or 0.0) < 0:
+        found.append(
+            f"groups of {name}: expected an impact ratio of {FOUR_FIFTHS:g} or the champion's "
+            f"{theirs.impact_ratio:.3f}, got {ours.impact_ratio:.3f} ({change.impact_ratio})"
+        )
+    if ours.opportunity_gap > WIDER_GAP and (change.opportunity_gap.low or 0.0) > 0:
+        found.append(
+            f"groups of {name}: expected an opportunity gap of at most {WIDER_GAP:g} or the "
+            f"champion's {theirs.opportunity_gap:.3f}, got {ours.opportunity_gap:.3f} "
+            f"({change.opportunity_gap})"
+        )
+    return found
+
+
+def slower(candidate: float, champion: float) -> str | None:
+    """Return why a candidate answers too slowly to replace the champion, in CPU microseconds a row."""
+    allowed = max(SLOWER * champion, LEAST_BUDGET_US)
+    if candidate <= allowed:
+        return None
+    return (
+        f"latency: expected at most {allowed:.0f} us of CPU a row ({SLOWER:g} times the champion's "
+        f"{champion:.0f}, or {LEAST_BUDGET_US:g}), got {candidate:.0f}"
+    )
 
 
 def shrunken(candidate: Mapping[str, str], champion: Mapping[str, str]) -> str | None:

@@ -17,48 +17,22 @@ from typing import Any
 import pyarrow as pa
 
 from hki_ml.errors import Conflict, NotFound
+from hki_ml.ledger import FOUND, MOVES, ROLLED_BACK, TABLE, Entry, before, entries
 from hki_ml.pipeline.train import CHAMPION, code_version
 from hki_ml.ports import ModelVersion, Span
 from hki_ml.tables import LEDGER
 from hki_ml.wiring import Backend
 
-TABLE = "ledger"
-MOVES: tuple[str, ...] = ("promoted", "rolled back", "found")
-"""Decisions after which another version serves; ``found``: somebody had moved the alias by hand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One decision: what was decided about ``version`` and what it replaced, by whom, when and why."""
-
-    number: int
-    model: str
-    decision: str
-    version: str
-    replaced: str | None
-    at: datetime
-    by: str
-    reasons: tuple[str, ...] = ()
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    code: str = ""
-    data_as_of: str | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be written down: ``name`` of ``promoted``, ``refused``, ``rolled back`` and ``found``."""
+    """What is to be written down; ``name`` is one of those of ``hki_ml.ledger``."""
 
     name: str
     version: ModelVersion
     replaced: str | None
     reasons: Sequence[str] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
-
-
-def entries(backend: Backend, model: str) -> list[Entry]:
-    """Return the decisions about a model, oldest first."""
-    rows = backend.lake.read(TABLE, where=("model", model)).to_pylist()
-    return sorted((_entry(row) for row in rows), key=lambda each: each.number)
 
 
 def record(backend: Backend, decision: Decision, *, at: datetime, after: Sequence[Entry]) -> Entry:
@@ -84,7 +58,7 @@ def record(backend: Backend, decision: Decision, *, at: datetime, after: Sequenc
             f"expected to write decision {number} about {version.model}, but another one was "
             f"written meanwhile: look at it first (hki ledger {version.model})"
         ) from error
-    if decision.name in MOVES and decision.name != "found":
+    if decision.name in MOVES and decision.name != FOUND:
         backend.registry.point(version.model, CHAMPION, version.version)
     return entry
 
@@ -95,7 +69,7 @@ def settle(backend: Backend, model: str, *, at: datetime) -> list[Entry]:
     An alias that still stands on what the last move replaced was left there by a crash: it is pointed
     on. One that stands anywhere else was moved by somebody: that is written down as ``found``.
     """
-    known = entries(backend, model)
+    known = entries(backend.lake, model)
     champion = backend.registry.resolve(model, CHAMPION)
     moves = [each for each in known if each.decision in MOVES]
     last = moves[-1] if moves else None
@@ -103,7 +77,7 @@ def settle(backend: Backend, model: str, *, at: datetime) -> list[Entry]:
         backend.registry.point(model, CHAMPION, last.version)
     elif champion is not None and (last is None or champion.version != last.version):
         before = None if last is None else last.version
-        found = Decision("found", champion, before, ("the alias was set outside of the ledger",))
+        found = Decision(FOUND, champion, before, ("the alias was set outside of the ledger",))
         known.append(record(backend, found, at=at, after=known))
     return known
 
@@ -134,27 +108,8 @@ def roll_back(
         raise Conflict(f"version {version} of {model} serves already")
     back = backend.registry.version(model, version)
     return record(
-        backend, Decision("rolled back", back, champion.version, (because,)), at=at, after=known
+        backend, Decision(ROLLED_BACK, back, champion.version, (because,)), at=at, after=known
     )
-
-
-def before(known: Sequence[Entry], version: str) -> str | None:
-    """Return what served before a version, going back over versions that were taken back."""
-    bad = taken_back(known)
-    earlier = {e.version: e.replaced for e in known if e.decision in {"promoted", "found"}}
-    found = earlier.get(version)
-    while found in bad:
-        found = earlier.get(found)
-    return found
-
-
-def taken_back(known: Sequence[Entry]) -> dict[str, Entry]:
-    """Return the versions that were taken back, with the decision that did it."""
-    return {
-        each.replaced: each
-        for each in known
-        if each.decision == "rolled back" and each.replaced is not None
-    }
 
 
 def _who() -> str:
@@ -176,12 +131,4 @@ def _row(entry: Entry) -> pa.Table:
             }
         ],
         schema=LEDGER,
-    )  # fmt: skip
-
-
-def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(
-        row["number"], row["model"], row["decision"], row["version"], row["replaced"], row["at"],
-        row["by"], tuple(json.loads(row["reasons_json"])), json.loads(row["evidence_json"]),
-        row["code"], row["data_as_of"],
     )  # fmt: skip
