@@ -32,12 +32,15 @@ $(VENV)/.dev: $(VENV)/.run
 install: $(VENV)/.run ## install what running needs into .venv
 dev: $(VENV)/.dev ## install what developing and testing needs as well
 
-.PHONY: demo serve up
+.PHONY: demo serve platform up
 demo: $(VENV)/.run ## real Seattle sales in, a trained and promoted model out (nothing is done twice)
 	$(BIN)/hki demo
 
 serve: $(VENV)/.run ## serve the champion on http://127.0.0.1:3000
 	$(BIN)/hki serve
+
+platform: $(VENV)/.run ## run it all: Prefect server and worker on schedule, MLflow, the service; Ctrl-C ends it
+	$(BIN)/hki platform
 
 up: demo serve ## everything from a fresh clone: install, import, train, promote, serve
 

@@ -9,12 +9,23 @@ from bentos.rooms import RoomRunner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hki_ml.serving.holder import Experiments
     from hki_ml.serving.lead_model import LeadQuestion
     from hki_ml.serving.replies import Reply
+    from hki_ml.settings import Settings
 
 
 class LeadRunner(RoomRunner):
     """Answers questions about leads."""
+
+    @staticmethod
+    def experiments(settings: Settings) -> Experiments:
+        """Return the experiments of the ledger; it is read on the watching thread."""
+        from hki_ml.pipeline.experiment import LedgerExperiments
+        from hki_ml.serving.once import Once
+        from hki_ml.wiring import connect
+
+        return LedgerExperiments(Once(lambda: connect(settings)))
 
     def ask_first(self, model: Any) -> None:
         """Ask about a lead of whom nothing is known."""

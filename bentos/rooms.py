@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hki_ml.ports import ModelRegistry
+    from hki_ml.serving.holder import Experiments
     from hki_ml.serving.replies import Reply
     from hki_ml.settings import Settings
 
@@ -35,6 +36,7 @@ class RoomRunner:
             registry=self.registry(settings),
             load=self.load_settled,
             cache=settings.model_cache_path,
+            experiments=self.experiments(settings),
         )
         self.batcher: TickBatcher[Any, Reply] = TickBatcher(self.answer_all, part=16)
         self.holder.watch(settings.serving.reload_seconds)
@@ -47,6 +49,11 @@ class RoomRunner:
 
         backend = Once(lambda: connect(settings))
         return lambda: backend().registry
+
+    @staticmethod
+    def experiments(_: Settings) -> Experiments | None:
+        """Return where experiments of the room are found; only answers about leads are split."""
+        return None
 
     def load(self, folder: Path, version: str) -> Any:
         """Return the version in the folder, warmed."""

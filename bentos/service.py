@@ -21,6 +21,7 @@ from bentos.embedding import CONNECTION, Door
 from bentos.investor_matching import InvestorMatching
 from bentos.lead_scoring import LeadScoring
 from bentos.logs import configure
+from bentos.risk import Risk
 from bentos.time_to_close import TimeToClose
 from bentos.valuation import Valuation
 from hki_ml.settings import load_settings
@@ -65,6 +66,7 @@ class GatewayService:
     conversion = bentoml.depends(Conversion)
     time_to_close = bentoml.depends(TimeToClose)
     investor_matching = bentoml.depends(InvestorMatching)
+    risk = bentoml.depends(Risk)
     opened: ClassVar[Gateway | None] = None
 
     def __init__(self) -> None:
@@ -79,7 +81,7 @@ class GatewayService:
             self.backend,
             _rooms(self),
             self.way_in(settings),
-            settings=settings.serving,
+            settings=settings,
             observe=observe,
             jobs=self.worker.jobs,
         )
@@ -144,6 +146,11 @@ class GatewayService:
         """Say who should see a deal."""
         return await self._answer(ctx)
 
+    @bentoml.api(route="/api/v1/ml/assess-risk", input_spec=AnyBody, output_spec=AnyBody)
+    async def assess_risk(self, ctx: Context) -> BentoResponse:
+        """Say what can go wrong with a deal."""
+        return await self._answer(ctx)
+
     @bentoml.api(route="/api/v1/events", input_spec=AnyBody, output_spec=AnyBody)
     async def take_events(self, ctx: Context) -> BentoResponse:
         """Take events in."""
@@ -199,7 +206,7 @@ def _rooms(gateway: Any) -> Rooms:
         match_model.question_to_text,
         here=lambda runner: (runner.batcher.submit, lead_model.describe),
     )
-    for name in ("lead_scoring", "conversion", "time_to_close"):
+    for name in ("lead_scoring", "conversion", "time_to_close", "risk"):
         asks[name], describes[name] = _asking(
             getattr(gateway, name),
             lead_model.question_to_text,
@@ -208,15 +215,26 @@ def _rooms(gateway: Any) -> Rooms:
     return Rooms(asks, describes, _scorer(gateway.lead_scoring))
 
 
-def _scorer(runner: Any) -> Callable[[], Any]:
-    """Return how the gateway gets at the lead scorer; with runners elsewhere it holds one of its own."""
+def _scorer(runner: Any) -> Callable[..., Any]:
+    """Return how the gateway gets at the lead scorer; with runners elsewhere it holds one of its own.
+
+    With a lead's id it is the version that answers that lead, without one it scores each by its own.
+    """
     from bentos.remote import is_remote
 
     if is_remote(runner):
         runner = LeadScoring.inner()
 
-    def held() -> Any:
-        return None if runner.holder.held is None else runner.holder.held.model
+    def held(lead_id: str | None = None) -> Any:
+        from hki_ml.ledger import CHALLENGER_ARM
+        from hki_ml.serving.split import SplitScorer
+
+        held, split = runner.holder.held, runner.holder.split
+        if held is None or split is None:
+            return None if held is None else held.model
+        if lead_id is None:
+            return SplitScorer(held.model, split)
+        return split.model if split.arm(lead_id) == CHALLENGER_ARM else held.model
 
     return held
 

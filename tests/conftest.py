@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,6 +29,22 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.TemporaryDirectory(prefix="hki-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
     config.add_cleanup(folder.cleanup)
+    atexit.register(_leave)  # first in, last out
+
+
+ENDED_AS: list[int] = []
+
+
+def _leave() -> None:
+    """End this process without taking the interpreter apart: one that holds every library at once.
+
+    Native threads of one or other of them have brought it down with a segfault after the last test
+    of a run, whose result it then was. That our own processes end well is asserted where they are started.
+    """
+    if ENDED_AS:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ENDED_AS[-1])
 
 
 @pytest.fixture
@@ -55,11 +73,13 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"a skip that CI does not allow: {reason}", red=True)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a CI run that skipped for any other reason than missing data or container engine."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and exitstatus == 0 and _bad_skips(reporter):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    ENDED_AS.append(int(session.exitstatus))
 
 
 def _bad_skips(reporter: pytest.TerminalReporter) -> list[str]:

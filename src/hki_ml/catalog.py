@@ -14,6 +14,7 @@ ROOMS: tuple[str, ...] = (
     "conversion",
     "time_to_close",
     "investor_matching",
+    "risk",
 )
 
 

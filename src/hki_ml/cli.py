@@ -26,6 +26,9 @@ RejectsOption = Annotated[
 ]
 
 ModelArgument = Annotated[str, typer.Argument(help="A model of the catalogue, e.g. valuation.")]
+UnlikeOption = Annotated[
+    bool, typer.Option(help="Take the file in although it is unlike what its source sent before.")
+]
 DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
 SEATTLE = Path("mappings/seattle.toml")
 
@@ -37,11 +40,14 @@ def import_file(
     rejects: RejectsOption = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen.")] = False,
+    accept_unlike: UnlikeOption = False,
 ) -> None:
     """Turn a file's rows into events and bring them into the lake."""
     from hki_ml.terminal import importing
 
-    importing.import_file(file, mapping, rejects=rejects, dry_run=dry_run)
+    importing.import_file(
+        file, mapping, rejects=rejects, dry_run=dry_run, accept_unlike=accept_unlike
+    )
 
 
 @app.command()
@@ -51,6 +57,8 @@ def replay(
         Path | None, typer.Option("--mapping", "-m", help="Of the file: that of the first import.")
     ] = None,
     rejects: RejectsOption = None,
+    *,
+    accept_unlike: UnlikeOption = False,
 ) -> None:
     """Bring in mended rows again, or make a prediction again and compare it byte by byte."""
     from hki_ml.terminal import importing, reproducing
@@ -58,7 +66,7 @@ def replay(
     if mapping is None:
         reproducing.replay_prediction(what)
     else:
-        importing.replay_file(Path(what), mapping, rejects=rejects)
+        importing.replay_file(Path(what), mapping, rejects=rejects, accept_unlike=accept_unlike)
 
 
 @app.command()
@@ -157,11 +165,59 @@ def rollback(
 
 
 @app.command()
+def experiment(
+    what: Annotated[str, typer.Argument(help="start, show, step, stage or end.")],
+    model: ModelArgument,
+    because: Annotated[str, typer.Option(help="Why; it stands in the ledger.")] = "by hand",
+    share: Annotated[float, typer.Option(help="For stage: 0, 0.01, 0.1, 0.5 or 1.")] = 0.0,
+) -> None:
+    """Let the challenger answer some of the leads: begun in the shadow, grown by stages, ended on harm."""
+    from hki_ml.terminal import deciding
+
+    deciding.experiment(what, model, because=because, share=share)
+
+
+@app.command()
+def groups(
+    file: FileArgument,
+    source: Annotated[str, typer.Option(help="Who says so; it stands beside each row.")],
+) -> None:
+    """Keep protected groups of leads, for audits alone: a file of lead_id, attribute, group."""
+    from hki_ml.terminal import auditing
+
+    auditing.keep_groups(file, source=source)
+
+
+@app.command()
+def fairness() -> None:
+    """Look at how the champions treat the groups that are known, write it down and print it."""
+    from hki_ml.terminal import auditing
+
+    auditing.audit()
+
+
+@app.command()
+def sellers(file: FileArgument) -> None:
+    """Learn what sellers take from a CSV of offers: offer_usd, value_usd, fsd, accepted (yes or no)."""
+    from hki_ml.terminal import learning_sellers
+
+    learning_sellers.sellers(file)
+
+
+@app.command()
 def serve() -> None:
     """Serve the champion over HTTP, with a page to look at."""
     from hki_ml.terminal import running
 
     running.serve()
+
+
+@app.command()
+def platform() -> None:
+    """Run it all on this machine: flows on schedule, the registry, a worker and the service."""
+    from hki_ml.terminal import running
+
+    running.platform()
 
 
 @mapping_app.command()

@@ -28,6 +28,7 @@ HEADLINES: dict[str, tuple[str, str]] = {
     "conversion": ("log_loss", "log loss at 90 days {:.4f} on later leads"),
     "time_to_close": ("C", "Uno's C {:.3f} on later leads"),
     "investor_matching": ("ndcg_at_5", "NDCG@5 {:.3f} on later deals"),
+    "risk": ("AUC", "AUC of falling through {:.3f} on later contracts"),
 }
 """Model → the figure that sums it up, and how it is told."""
 

@@ -1,4 +1,4 @@
-"""The four sockets between the platform and the world: bus, lake, feature store, model registry.
+"""The sockets between the platform and the world: bus, lake, feature store, model registry, runs of flows.
 
 Each is a Protocol that says what must hold, and nothing of how. ``wiring.connect`` fills them;
 ``pipeline`` and ``serving`` know only this page.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,6 +80,10 @@ class Lake(Protocol):
         """Replace the table's content in one commit and return its version; nothing if equal."""
         ...
 
+    def replace_parts(self, table: str, parts: Iterable[pa.Table], *, count: int) -> int:
+        """Replace the table's content by ``count`` rows in parts, one or more, as ``replace`` does."""
+        ...
+
     def read(
         self,
         table: str,
@@ -103,6 +107,13 @@ class Lake(Protocol):
         until: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the table in batches, or only what was appended after version ``since`` up to ``until``."""
+        ...
+
+    def forget(self, table: str, column: str, *, before: datetime) -> int:
+        """Delete the rows whose time lies before a moment, for good, and return how many.
+
+        Older versions of the table can be read for another week; after that their files are gone.
+        """
         ...
 
     def offset(self, table: str, application: str) -> int | None:
@@ -213,4 +224,67 @@ class ModelRegistry(Protocol):
         NotFound
             If the version has no such file.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of a flow, as its orchestrator knows it.
+
+    Attributes
+    ----------
+    deployment
+        ``flow/name`` of what it was made from; empty for a run by hand.
+    state
+        ``SCHEDULED``, ``PENDING``, ``RUNNING``, ``CANCELLING``, ``COMPLETED``, ``FAILED``, ``CRASHED``,
+        ``CANCELLED`` or ``PAUSED``.
+    since
+        When it came into that state.
+    due_at
+        When it was to start.
+    tries
+        How often it was begun.
+    """
+
+    id: str
+    name: str
+    deployment: str
+    parameters: Mapping[str, Any]
+    state: str
+    state_name: str
+    message: str
+    since: datetime
+    due_at: datetime | None
+    tries: int
+
+
+class Orchestrator(Protocol):
+    """Runs flows on schedule and on events; what it says of them may be late, and events may be lost."""
+
+    def runs(self, states: Sequence[str], *, since: datetime) -> list[Run]:
+        """Return the runs that are in these states and were to start since, oldest first."""
+        ...
+
+    def start(
+        self, deployment: str, parameters: Mapping[str, Any], *, key: str
+    ) -> tuple[str, bool]:
+        """Return the id of a run of ``flow/name`` and whether it is new: one key, one run.
+
+        Raises
+        ------
+        NotFound
+            If there is no such deployment.
+        """
+        ...
+
+    def set_state(self, run: Run, state: str, name: str, message: str) -> None:
+        """Put a run into a state by force, e.g. ``CRASHED``, or ``SCHEDULED`` to run once more now."""
+        ...
+
+    def last_sign(self, run: Run) -> datetime | None:
+        """Return when a run last said that it lives, if it ever did."""
+        ...
+
+    def scheduled(self, *, now: datetime) -> dict[str, int]:
+        """Return of each deployment that has an active schedule how many runs lie ahead of it."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -17,13 +17,15 @@ import pyarrow as pa
 
 from hki_ml.errors import BadInput, NotFound
 from hki_ml.events import PredictionMade
+from hki_ml.models.risk.answer import Others
 from hki_ml.pipeline.ingest import ingest
 from hki_ml.pipeline.tabulate import surroundings
-from hki_ml.serving import lead_model
+from hki_ml.serving import deal_render, lead_model
+from hki_ml.serving.deals import RISK
 from hki_ml.serving.exchange import encode
 from hki_ml.serving.lead_model import HORIZONS_DAYS, LeadQuestion
 from hki_ml.serving.leads import CONVERSION, SCORING, TIME, LeadDesk, Spoken, asked_of, envelope
-from hki_ml.serving.naming import plain
+from hki_ml.serving.naming import camel, plain
 from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.replies import Reply
 from hki_ml.tables import LEAD_STATE
@@ -81,13 +83,14 @@ class Reproducer:
         if not isinstance(event, PredictionMade):
             raise NotFound(f"expected a prediction, {prediction_id} is a {event.TYPE}")
         made = event.properties
-        if made.model not in (SCORING, CONVERSION, TIME):
+        if made.model not in (SCORING, CONVERSION, TIME, RISK):
             raise BadInput(f"expected a prediction about a lead, got one of {made.model}")
         state = self._state(event.entity_id, made.made_from)
         changed = tuple(
             sorted(k for k in {*state, *made.features} if state.get(k) != made.features.get(k))
         )
-        spoken = asyncio.run(self._ask(made.model, dict(made.versions), state, made))
+        ask = self._assess if made.model == RISK else self._ask
+        spoken = asyncio.run(ask(made.model, dict(made.versions), state, made))
         seen_at = _moment(made.made_from["seenAt"])
         age = None if seen_at is None else max(0.0, (made.as_of - seen_at).total_seconds())
         says = envelope(
@@ -150,6 +153,19 @@ class Reproducer:
         horizons = tuple(made.made_from.get("horizonsDays") or HORIZONS_DAYS)
         say = {SCORING: desk.scored, CONVERSION: desk.converted, TIME: desk.timed}[model]
         return await say(replace(question, horizons_days=horizons))
+
+    async def _assess(
+        self, model: str, versions: dict[str, str], state: dict[str, Any], made: Any
+    ) -> Spoken:
+        """Return the risk, made of what the other rooms said then: their answers are its features."""
+        names = {name: state.get(name) for name in LEAD_STATE.names if name not in KEYS}
+        if names["lead_outcome"] is not None:
+            return Spoken(deal_render.ended_risk(names["lead_outcome"]), {}, "full")
+        said = made.answer["madeOf"]
+        others = {each.name: said[camel(each.name)] for each in fields(Others)}
+        question = asked_of(names, _moment(made.made_from["seenAt"]), made.as_of)
+        reply: Any = await self._asking(model, versions[model])(replace(question, others=others))
+        return Spoken(deal_render.risk(reply, others), versions, reply["fallback_level"])
 
     def _asking(self, room: str, version: str) -> Callable[[LeadQuestion], Awaitable[Reply]]:
         model = self._model(room, version)

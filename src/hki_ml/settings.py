@@ -78,6 +78,84 @@ class ServingSettings(_Section):
     body_max_bytes: int = Field(262_144, gt=0, description="largest request body that is read")
 
 
+class PlatformSettings(_Section):
+    """How the parts run beside one another on one machine (`hki platform`)."""
+
+    prefect_port: int = Field(4200, ge=1, le=65535, description="loopback port of Prefect's server")
+    prefect_database: SecretStr | None = Field(
+        None,
+        description="postgresql+asyncpg://… of Prefect's server; unset: SQLite under HKI_HOME/prefect",
+    )
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="loopback port of MLflow's server")
+    mlflow_database: SecretStr | None = Field(
+        None,
+        description="postgresql+psycopg://… of MLflow's server; unset: SQLite under HKI_HOME/mlflow",
+    )
+    worker_seconds: float = Field(
+        2.0, gt=0, description="how often the worker asks for runs that are due"
+    )
+    serve: bool = Field(default=True, description="serve the champions as well")
+
+
+class LoopSettings(_Section):
+    """When the platform learns again, and what it keeps."""
+
+    cool_down_hours: float = Field(
+        24.0,
+        ge=0,
+        description="how long after a training no drift starts another of the same model",
+    )
+    grace_seconds: float = Field(
+        120.0, ge=0, description="how long an event has to start its run before the reconciler does"
+    )
+    silent_seconds: float = Field(
+        300.0, gt=0, description="a run that says nothing for so long is taken for dead"
+    )
+    keep_checks_days: int = Field(730, ge=1, description="how long checks of the monitor are kept")
+    keep_quarantine_days: int = Field(
+        365, ge=1, description="how long rows that were refused can be mended and replayed"
+    )
+    keep_reports_days: int = Field(365, ge=1, description="how long reports on drift are kept")
+    keep_answers_days: int = Field(
+        1095, ge=1, description="how long what was answered in bulk can be looked up"
+    )
+
+
+class MoneySettings(_Section):
+    """What deals bring and calls cost: terms of the business, used wherever decisions are valued."""
+
+    profit_rate: float = Field(
+        0.05, gt=0, le=1, description="profit of a deal that closes, as a share of the home's value"
+    )
+    usual_value_usd: float = Field(
+        300_000.0, gt=0, description="taken where neither value nor asking price of a home is known"
+    )
+    minutes_per_call: float = Field(
+        12.0, gt=0, description="length of a call, with what is written down after it"
+    )
+    cost_per_minute_usd: float = Field(0.75, ge=0, description="cost of a caller")
+
+    @property
+    def cost_of_call_usd(self) -> float:
+        """What one call costs."""
+        return self.minutes_per_call * self.cost_per_minute_usd
+
+
+class AlertSettings(_Section):
+    """Where alerts go."""
+
+    webhook_url: str | None = Field(
+        None, description="https://… that takes alerts as Standard Webhooks; unset: the log alone"
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="whsec_… that signs alerts (base64 after the prefix)"
+    )
+    repeat_hours: float = Field(
+        24.0, gt=0, description="an alert of the same key within so long is counted, not sent again"
+    )
+    timeout_seconds: float = Field(5.0, gt=0, description="how long the receiver may take")
+
+
 class Settings(BaseSettings):
     """The whole platform's settings; built once at a door and passed down.
 
@@ -106,6 +184,10 @@ class Settings(BaseSettings):
     features: FeatureSettings = FeatureSettings()
     registry: RegistrySettings = RegistrySettings()
     serving: ServingSettings = ServingSettings()
+    platform: PlatformSettings = PlatformSettings()
+    loop: LoopSettings = LoopSettings()
+    money: MoneySettings = MoneySettings()
+    alerts: AlertSettings = AlertSettings()
 
     @property
     def lake_path(self) -> Path:
@@ -131,6 +213,16 @@ class Settings(BaseSettings):
     def jobs_path(self) -> Path:
         """Folder of files of questions and their answers, a folder a job."""
         return (self.home / "jobs").absolute()
+
+    @property
+    def reports_path(self) -> Path:
+        """Folder of reports for people: drift, reviews."""
+        return (self.home / "reports").absolute()
+
+    @property
+    def alerts_path(self) -> Path:
+        """File (SQLite) of every alert, sent or not."""
+        return self.home / "alerts.db"
 
     @property
     def model_cache_path(self) -> Path:

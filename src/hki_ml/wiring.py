@@ -1,10 +1,11 @@
-"""Fill the four sockets from the settings: the only file that knows all adapters."""
+"""Fill the sockets from the settings: the only file that knows all adapters."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
-from hki_ml.ports import EventBus, FeatureStore, Lake, ModelRegistry
+from hki_ml.ports import EventBus, FeatureStore, Lake, ModelRegistry, Orchestrator
 from hki_ml.settings import Settings
 
 
@@ -44,3 +45,14 @@ def connect_bus(settings: Settings) -> EventBus:
     from hki_ml.adapters.bus_local import LocalBus
 
     return LocalBus(settings.bus_path / settings.bus.topic)
+
+
+def connect_runs(url: str) -> Orchestrator:
+    """Return what is known of runs of flows by the Prefect API at a URL.
+
+    The URL is Prefect's own ``PREFECT_API_URL``, which its workers hand to every run; so is
+    ``PREFECT_API_AUTH_STRING``.
+    """
+    from hki_ml.adapters.runs_prefect import PrefectRuns
+
+    return PrefectRuns(url, auth=os.environ.get("PREFECT_API_AUTH_STRING"))

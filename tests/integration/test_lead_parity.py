@@ -19,7 +19,7 @@ from hki_ml.pipeline.ingest import ingest
 from hki_ml.pipeline.materialize import materialize
 from hki_ml.pipeline.tabulate import STATE_TABLES, state_of
 from hki_ml.serving.entities import OnlineEntities
-from hki_ml.serving.investors import OptedOut
+from hki_ml.serving.investors import Departures, Gone
 from hki_ml.serving.lately import recall
 from hki_ml.serving.lead_board import LeadBoard
 from hki_ml.serving.live_leads import SERVICE, LiveLeads
@@ -58,7 +58,8 @@ def test_training_frame_online_store_and_transform_give_the_same_values(backend:
 
     versions = {table: lake.version(table) for table in STATE_TABLES}
     asked = pa.Table.from_pandas(spine, preserve_index=False)
-    by_transform = state_of(lake, known, asked, versions=versions).to_pandas()
+    parts = pa.concat_tables(state_of(lake, known, asked, versions=versions))
+    by_transform = parts.cast(LEAD_STATE).to_pandas()
     by_feast = backend.features.training_frame(SERVICE, spine)
     for name in NAMES:
         for here, there in zip(by_transform[name], by_feast[name], strict=True):
@@ -121,15 +122,18 @@ def started(backend: Backend) -> LiveLeads:
     return leads
 
 
-def test_who_opted_out_before_a_restart_stays_out(backend: Backend) -> None:
+def test_who_went_before_a_restart_stays_out(backend: Backend) -> None:
     soon = UNTIL + timedelta(minutes=5)
     for who, out in (("anna", True), ("bert", True), ("bert", False)):
         accept(backend, "investor.criteria_set", who, soon, {"optedOut": out})
-    gone = OptedOut()
+    for kind in ("investor.deleted", "investor.registered"):
+        accept(backend, kind, "dora", soon)
+    accept(backend, "investor.deleted", "carl", soon)
+    departures = Departures()
     leads = LiveLeads(OnlineEntities(lambda: backend.features, SERVICE, served_state))
     ingest(backend.bus, backend.lake, ingested_at=UNTIL)
-    recall(backend.lake, leads, gone.take)
-    assert gone.ids() == ("anna",)
+    recall(backend.lake, leads, departures.take)
+    assert departures.gone() == Gone(opted_out=("anna",), deleted=("carl",))
 
 
 def test_what_was_accepted_before_a_restart_still_counts_after_it(backend: Backend) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hki_ml.errors import Conflict, NotFound
-from hki_ml.pipeline import ledger
-from hki_ml.pipeline.ledger import Decision, before, entries, record, roll_back, settle
+from hki_ml.ledger import before, entries, taken_back
+from hki_ml.pipeline.ledger import Decision, record, roll_back, settle
 from hki_ml.pipeline.train import CHAMPION
 from hki_ml.settings import Settings
 from hki_ml.wiring import Backend, connect
@@ -54,7 +54,7 @@ def test_every_decision_stands_with_who_when_why_and_what_it_replaced(backend, t
     promoted(backend, three[0])
     promoted(backend, three[1], days=7)
     roll_back(backend, MODEL, at=NOW + timedelta(days=8), because="odds do not come true")
-    first, second, third = entries(backend, MODEL)
+    first, second, third = entries(backend.lake, MODEL)
     assert [each.number for each in (first, second, third)] == [1, 2, 3]
     assert (second.decision, second.version, second.replaced) == ("promoted", three[1], three[0])
     assert (third.decision, third.version, third.replaced) == ("rolled back", three[0], three[1])
@@ -88,7 +88,7 @@ def test_two_who_decide_at_once_are_one_who_wins_and_one_who_is_told(backend, th
     assert sorted(outcome) == ["lost", "won"]
     assert "another one was written meanwhile" in outcome["lost"]
     assert serving(backend) == outcome["won"]
-    assert len(entries(backend, MODEL)) == 2
+    assert len(entries(backend.lake, MODEL)) == 2
 
 
 def test_a_crash_between_ledger_and_alias_is_finished_by_who_comes_next(
@@ -106,18 +106,18 @@ def test_a_crash_between_ledger_and_alias_is_finished_by_who_comes_next(
     assert serving(backend) == three[0]
     settle(backend, MODEL, at=NOW)
     assert serving(backend) == three[1]
-    assert len(entries(backend, MODEL)) == 2
+    assert len(entries(backend.lake, MODEL)) == 2
 
 
 def test_an_alias_that_somebody_moved_is_written_down_and_left(backend, three):
     promoted(backend, three[0])
     backend.registry.point(MODEL, CHAMPION, three[2])
     settle(backend, MODEL, at=NOW)
-    last = entries(backend, MODEL)[-1]
+    last = entries(backend.lake, MODEL)[-1]
     assert (last.decision, last.version, last.replaced) == ("found", three[2], three[0])
     assert serving(backend) == three[2]
     settle(backend, MODEL, at=NOW)
-    assert len(entries(backend, MODEL)) == 2
+    assert len(entries(backend.lake, MODEL)) == 2
 
 
 def test_going_back_twice_skips_what_was_taken_back(backend, three):
@@ -142,4 +142,4 @@ def test_nothing_to_go_back_to_is_told(backend, three):
     with pytest.raises(NotFound, match="registered version"):
         roll_back(backend, MODEL, at=NOW, because="no", to="99")
     assert before([], "1") is None
-    assert ledger.taken_back(entries(backend, MODEL)) == {}
+    assert taken_back(entries(backend.lake, MODEL)) == {}

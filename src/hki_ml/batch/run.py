@@ -20,7 +20,7 @@ from hki_ml.batch import audit
 from hki_ml.batch.job import MOST_ATTEMPTS, Job, JobFolder, Progress
 from hki_ml.batch.joining import join
 from hki_ml.batch.reading import REFUSED, open_file, read_rows, refusal
-from hki_ml.batch.scorer import ENTITY, ROW, Bulk, Scored, Scorer
+from hki_ml.batch.scorer import ENTITY, ROW, Bulk, Pinned, Scored, Scorer
 from hki_ml.batch.writing import write_rejects, write_result
 from hki_ml.errors import BadInput, HkiError, NotFound
 from hki_ml.ports import Lake, ModelRegistry
@@ -121,7 +121,9 @@ class Runner:
             room: (folder.file("models") / plan["folders"][room], version)
             for room, version in plan["versions"].items()
         }
-        self._score(work, folder, plan, bulk.open(folders, job.also))
+        as_of = datetime.fromisoformat(plan["as_of"])
+        pinned = Pinned(self._stores.lake, plan["pinned"], as_of)
+        self._score(work, folder, plan, bulk.open(folders, job.also, pinned))
         self._finish(work, folder)
 
     def _prepare(self, work: _Work, folder: JobFolder, job: Job, bulk: Bulk) -> dict[str, Any]:

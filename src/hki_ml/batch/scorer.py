@@ -47,6 +47,15 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Pinned:
+    """The lake with the versions of tables, and the moment, that hold for a whole job."""
+
+    lake: Lake
+    versions: Mapping[str, Any]
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A row that gets no answer: its place in the chunk, a reason of ``REASONS``, one sentence."""
 
@@ -118,6 +127,8 @@ class Bulk(Protocol):
         """
         ...
 
-    def open(self, folders: Mapping[str, tuple[Path, str]], also: Sequence[str], /) -> Scorer:
-        """Return the scorer: room → (folder of its files, version)."""
+    def open(
+        self, folders: Mapping[str, tuple[Path, str]], also: Sequence[str], pinned: Pinned, /
+    ) -> Scorer:
+        """Return the scorer: room → (folder of its files, version); what else it needs is pinned."""
         ...

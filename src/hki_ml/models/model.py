@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,29 @@ class Target:
         if math.isinf(self.low):
             return f"at most {self.high:g}"
         return f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What a saved model says of rows of its room's frame, for whoever watches it.
+
+    Attributes
+    ----------
+    names
+        The columns by which it answers.
+    table
+        From rows of the frame to at least those columns, one line a row in the room's own order.
+    margin
+        From such a table to answers on the scale on which reasons add up, shape ``(n,)``: log-odds, or
+        the log of an amount in USD.
+    is_odds
+        Whether answers are log-odds of something that comes true or not.
+    """
+
+    names: tuple[str, ...]
+    table: Callable[[pd.DataFrame], pd.DataFrame]
+    margin: Callable[[pd.DataFrame], NDArray[np.float64]]
+    is_odds: bool = True
 
 
 class Report(Protocol):
@@ -125,6 +150,10 @@ class Model(Protocol):
 
     def losses(self, folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFrame:
         """Return the losses of a saved model on the examples from ``since`` on, as in ``Trial``."""
+        ...
+
+    def speaker(self, folder: Path) -> Speaker:
+        """Return what a saved model says of any rows of the frame, ended or not."""
         ...
 
     def save(self, fitted: Any, folder: Path, *, notes: Mapping[str, object]) -> None:

@@ -17,6 +17,8 @@ from hki_ml import tables
 from hki_ml.errors import BadInput, MappingError
 from hki_ml.mapping.leads import LeadMapping
 from hki_ml.mapping.loading import AnyMapping, events_of
+from hki_ml.pipeline.file_check import unlike_before
+from hki_ml.pipeline.groups import keep_of_file
 from hki_ml.pipeline.ingest import ingest, quarantine_id
 from hki_ml.pipeline.known_ids import KnownIds, from_texts, stored_ids
 from hki_ml.pipeline.reading import Reading, Tally, check_file, read_file
@@ -37,6 +39,8 @@ class Import:
         The present, aware.
     rejects
         CSV to write the refused rows to, as they stood and with their reasons, to mend and replay.
+    accept_unlike
+        Take a file in although it is unlike what its source sent before.
     on_progress
         Called with the step (``"read"``, ``"ingested"``) and the rows done since the call before.
     """
@@ -46,12 +50,15 @@ class Import:
     mapping: AnyMapping
     as_of: datetime
     rejects: Path | None = None
+    accept_unlike: bool = False
     on_progress: Callable[[str, int], None] = lambda _step, _rows: None
 
     def run(self, path: Path) -> Tally:
         """Return what became of the rows, all of which are now in the lake's tables.
 
-        A file that was imported before changes nothing: its rows are duplicates.
+        A file that was imported before changes nothing: its rows are duplicates. A file that as a
+        whole is unlike what its source sent before is held: all its rows go to the quarantine, and the
+        tally says why.
 
         Raises
         ------
@@ -74,8 +81,11 @@ class Import:
                 reading.accepted, self.mapping, known=known
             )
             duplicates += reading.rows_accepted - tracked
+            keep_of_file(self.lake, reading.accepted, source=self.mapping.source, at=self.as_of)
 
-        tally = self._each(path, take)
+        held = self._unlike(path)
+        tally = self._each(path, take, held=held)
+        tally.held = held
         done = ingest(
             self.bus,
             self.lake,
@@ -97,9 +107,17 @@ class Import:
             nonlocal duplicates
             duplicates += _count_known(known, reading.accepted, self.mapping)
 
-        tally = self._each(path, count)
+        held = self._unlike(path)
+        tally = self._each(path, count, held=held)
+        tally.held = held
         tally.found_duplicates(duplicates)
         return tally
+
+    def _unlike(self, path: Path) -> tuple[str, ...]:
+        if self.accept_unlike:
+            return ()
+        readings = read_file(path, self.mapping, as_of=self.as_of)
+        return unlike_before(self.lake, self.mapping, readings, at=self.as_of)
 
     def _check(self, path: Path) -> None:
         check_file(path, self.mapping)
@@ -118,12 +136,13 @@ class Import:
                 f"{path}: expected another file for the refused rows than the one that is read"
             )
 
-    def _each(self, path: Path, take: Callable[[Reading], None]) -> Tally:
+    def _each(self, path: Path, take: Callable[[Reading], None], *, held: tuple[str, ...]) -> Tally:
         tally = Tally()
         with ExitStack() as stack:
             out = None if self.rejects is None else stack.enter_context(_opened(self.rejects))
             has_header = False
-            for reading in read_file(path, self.mapping, as_of=self.as_of):
+            why = "; ".join(held) or None
+            for reading in read_file(path, self.mapping, as_of=self.as_of, held=why):
                 take(reading)
                 tally.add(reading)
                 if out is not None:

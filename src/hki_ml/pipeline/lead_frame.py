@@ -16,12 +16,13 @@ from hki_ml.learning.lead_features import LANDMARK_DAYS
 from hki_ml.learning.lead_labels import landmarks
 from hki_ml.mapping.lead_rows import ORDER_STARTS
 from hki_ml.mapping.lead_wire import lead_events
-from hki_ml.mapping.leads import PROTECTED, LeadMapping
+from hki_ml.mapping.leads import PROTECTED, PUBLISHED, LeadMapping
 from hki_ml.pipeline.known_ids import KnownIds, from_texts
 from hki_ml.pipeline.reading import Tally, read_file
 from hki_ml.transforms.events import event_rows
 from hki_ml.transforms.lead_state import Activity, lead_state
 from hki_ml.transforms.leads import leads
+from hki_ml.transforms.source_quality import CloseRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,11 @@ def frame_of(events: pa.Table, mapping: LeadMapping, *, days: tuple[int, ...]) -
     rows = landmarks(known, known_until=until, days=days)
     asked = pa.Table.from_pandas(rows[["lead_id", "event_timestamp"]], preserve_index=False)
     activity = Activity.of(events.to_batches(), known["lead_id"].combine_chunks())
-    state = lead_state(asked, known, activity, horizon_days=mapping.horizon_days).to_pandas()
-    sources = known.select(["lead_id", "outcome_source"]).to_pandas()
+    rates = CloseRates.of(known, horizon_days=mapping.horizon_days)
+    state = lead_state(asked, known, activity, rates=rates).to_pandas()
     joined = pd.concat([rows, state.drop(columns=["lead_id", "event_timestamp"])], axis=1)
-    whole: pd.DataFrame = joined.merge(sources, on="lead_id", how="left")
-    return whole.assign(horizon_days=mapping.horizon_days)
+    whole: pd.DataFrame = joined.assign(horizon_days=mapping.horizon_days)
+    return whole
 
 
 def _read(path: Path, mapping: LeadMapping, as_of: datetime) -> tuple[Tally, pl.DataFrame]:
@@ -110,8 +111,8 @@ def _shuffled(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 
 def _audited(frame: pd.DataFrame, rows: pl.DataFrame) -> pd.DataFrame:
-    """Return the frame with what an audit may look at beside it; no model does."""
-    names = [name for name in rows.columns if name.startswith(PROTECTED)]
+    """Return the frame with what an audit or a published rival may look at beside it; no model does."""
+    names = [name for name in rows.columns if name.startswith((PROTECTED, PUBLISHED))]
     if not names:
         return frame
     said = rows.filter(pl.col("event_type") == "lead.created").unique("lead_id", keep="first")

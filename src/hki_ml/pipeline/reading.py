@@ -12,6 +12,7 @@ import polars as pl
 
 from hki_ml.errors import FileUnreadable
 from hki_ml.mapping.apply import Mapped, apply_mapping, check_columns
+from hki_ml.mapping.checks import HELD
 from hki_ml.mapping.files import Malformed, open_rows
 from hki_ml.mapping.lead_rows import apply_leads, beside, joined
 from hki_ml.mapping.leads import Join, LeadMapping
@@ -42,7 +43,10 @@ class Reading:
 
 @dataclass
 class Tally:
-    """What became of the rows of a file, counted: ``read`` is the sum of the others."""
+    """What became of the rows of a file, counted: ``read`` is the sum of the others.
+
+    ``held`` says why the file as a whole was not taken in, if it was not.
+    """
 
     read: int = 0
     filtered: int = 0
@@ -50,6 +54,7 @@ class Tally:
     duplicates: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    held: tuple[str, ...] = ()
 
     def add(self, reading: Reading) -> None:
         """Count a batch; duplicates count as accepted until they are known as such."""
@@ -67,7 +72,12 @@ class Tally:
 
 
 def read_file(
-    path: Path, mapping: AnyMapping, *, as_of: datetime, judge_prices: bool = True
+    path: Path,
+    mapping: AnyMapping,
+    *,
+    as_of: datetime,
+    judge_prices: bool = True,
+    held: str | None = None,
 ) -> Iterator[Reading]:
     """Yield the file's batches; a file without rows yields nothing.
 
@@ -77,6 +87,8 @@ def read_file(
         The present, aware.
     judge_prices
         Refuse rows whose USD per sqft is more than ten times off their like.
+    held
+        Why no row is to be accepted, if so: each is refused for it.
 
     Raises
     ------
@@ -94,6 +106,8 @@ def read_file(
     try:
         for batch in rows.batches(wanted, malformed.append):
             found = applied(batch, as_of, done + 1)
+            if held is not None:
+                found = _held(found, held)
             yield Reading(
                 accepted=found.accepted,
                 refused=_as_they_stood(batch, done + 1, found.refused),
@@ -110,6 +124,15 @@ def read_file(
         raise FileUnreadable(
             f"{error}; the first {done:,} rows were read, and reading them again changes nothing"
         ) from error
+
+
+def _held(mapped: Mapped, why: str) -> Mapped:
+    numbers = mapped.accepted.select("row_number").unique(maintain_order=True)
+    refused = numbers.with_columns(reason=pl.lit(HELD), detail=pl.lit(why))
+    both = pl.concat(
+        [mapped.refused, refused.select(mapped.refused.columns)], how="vertical_relaxed"
+    )
+    return replace(mapped, accepted=mapped.accepted.clear(), refused=both)
 
 
 def check_file(path: Path, mapping: AnyMapping) -> None:

@@ -6,16 +6,22 @@ import hashlib
 import json
 import platform
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
 
 import hki_ml
 from hki_ml.catalog import room
 from hki_ml.errors import NotEnoughData
 from hki_ml.models.model import Model, Trial
 from hki_ml.pipeline.card import CARD_FILE, card
+from hki_ml.pipeline.groups import TABLE as GROUPS
+from hki_ml.pipeline.groups import with_groups
+from hki_ml.pipeline.meeting import Meeting, meet, since_learned
+from hki_ml.pipeline.treated import FAVOURS, tables_of
 from hki_ml.ports import ModelVersion
 from hki_ml.tables import SCHEMAS
 from hki_ml.wiring import Backend
@@ -27,6 +33,10 @@ CHALLENGER = "challenger"
 CHAMPION = "champion"
 TRIAL_FILE = "trial.json"
 LOSSES_FILE = "trial_losses.parquet"
+MEETING_FILE = "meeting_losses.parquet"
+MET_SINCE = "met_since"
+FAMILY_OF = {"deals": "deal.", "deal_offers": "deal.", "investor_state": "investor."}
+"""Tables without a source of their own → kinds of event that they are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,8 @@ def train(backend: Backend, model: str, *, as_of: datetime, seed: int = 0) -> Tr
     """Train a model on what was known before ``as_of`` and register it as challenger.
 
     The model is trained twice: before a cut-off, to be judged on what came after it, and on
-    everything, to be served. Where data, code and seed are those of an existing version, that
+    everything, to be served; once more where enough came since the champion learned, to meet it
+    there. Where data, code and seed are those of an existing version, that
     version is returned and nothing is trained.
 
     Raises
@@ -55,13 +66,18 @@ def train(backend: Backend, model: str, *, as_of: datetime, seed: int = 0) -> Tr
         if version.tags.get("fingerprint") == fingerprint:
             return Trained(version, is_new=False)
     frame = examples(backend, model, as_of=as_of)
-    trial = rooms.trial(frame, seed=seed, threads=backend.settings.threads)
+    trial = _audited(rooms, rooms.trial(frame, seed=seed, threads=backend.settings.threads), frame)
     fitted = rooms.fit(frame, as_of=as_of, seed=seed, threads=backend.settings.threads, trial=trial)
     notes = {**_notes(trial, fingerprint, as_of, seed), "examples": len(frame)}
+    met = _meeting(backend, model, frame, seed)
+    if met is not None:
+        notes[MET_SINCE] = met.cutoff.isoformat()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "model"
         rooms.save(fitted, folder, notes=notes)
         _write_trial(trial, folder)
+        if met is not None:
+            met.losses.to_parquet(folder / MEETING_FILE, index=False)
         sources = _sources(backend, rooms)
         (folder / CARD_FILE).write_text(card(rooms, trial, notes, sources), encoding="utf-8")
         version = backend.registry.register(
@@ -75,6 +91,27 @@ def train(backend: Backend, model: str, *, as_of: datetime, seed: int = 0) -> Tr
     return Trained(version, is_new=True)
 
 
+def _audited(rooms: Model, trial: Trial, frame: pd.DataFrame) -> Trial:
+    """Return the trial with how groups fared beside its figures, where any are known."""
+    if rooms.NAME not in FAVOURS:
+        return trial
+    told = tables_of(frame, trial.losses, is_good=FAVOURS[rooms.NAME])
+    return replace(trial, report={**trial.report, **told})
+
+
+def _meeting(backend: Backend, model: str, frame: pd.DataFrame, seed: int) -> Meeting | None:
+    champion = backend.registry.resolve(model, CHAMPION)
+    if champion is None:
+        return None
+    learned = datetime.fromisoformat(champion.tags["as_of"])
+    with tempfile.TemporaryDirectory() as made:
+        folder = backend.registry.download(champion, Path(made))
+        later = since_learned(room(model), folder, frame, learned=learned)
+    if later is None:
+        return None
+    return meet(room(model), frame, later, seed=seed, threads=backend.settings.threads)
+
+
 def examples(backend: Backend, model: str, *, as_of: datetime) -> pd.DataFrame:
     """Return the examples of a model that happened before ``as_of``, with features as of each."""
     rooms = room(model)
@@ -82,13 +119,13 @@ def examples(backend: Backend, model: str, *, as_of: datetime) -> pd.DataFrame:
     spine = spine[spine["event_timestamp"] < as_of].reset_index(drop=True)
     if spine.empty:
         raise NotEnoughData(f"expected examples of {model} before {as_of.isoformat()}, got none")
-    return backend.features.training_frame(rooms.SERVICE, spine)
+    return with_groups(backend.features.training_frame(rooms.SERVICE, spine), backend.lake)
 
 
 def _fingerprint(backend: Backend, rooms: Model, seed: int) -> str:
     """Return what the result depends on: the tables' versions, our code, the library set, the seed."""
     parts = {
-        "tables": {table: backend.lake.version(table) for table in rooms.TABLES},
+        "tables": {table: backend.lake.version(table) for table in (*rooms.TABLES, GROUPS)},
         "code": code_version(),
         "python": platform.python_version(),
         "seed": seed,
@@ -121,9 +158,13 @@ def _sources(backend: Backend, rooms: Model) -> list[str]:
     found: set[str] = set()
     for table in rooms.TABLES:
         if "source" in SCHEMAS[table].names:
-            found.update(
-                backend.lake.read(table, columns=["source"])["source"].unique().to_pylist()
-            )
+            told = backend.lake.read(table, columns=["source"])
+            found.update(told["source"].unique().to_pylist())
+    families = {FAMILY_OF[table] for table in rooms.TABLES if table in FAMILY_OF}
+    for family in families:
+        for batch in backend.lake.batches("events", columns=["event_type", "source"]):
+            ours = batch.filter(pc.starts_with(batch.column("event_type"), pattern=family))
+            found.update(ours.column("source").unique().to_pylist())
     return sorted(found)
 
 

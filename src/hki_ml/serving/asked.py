@@ -125,6 +125,8 @@ class InvestmentBody(Closed):
     selling_cost_rate: float = Field(_TERMS.selling_cost_rate, ge=0, le=0.5)
     target_margin_rate: float = Field(_TERMS.target_margin_rate, ge=0, le=0.9)
     loss_probability: float = Field(_TERMS.loss_probability, ge=0.01, le=0.5)
+    seller_minimum_rate: float = Field(_TERMS.seller_minimum_rate, ge=0.1, le=2)
+    seller_minimum_sd: float = Field(_TERMS.seller_minimum_sd, ge=0.02, le=3)
 
     def terms(self) -> InvestmentTerms:
         """Return them as the room takes them."""

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
-from hki_ml.batch.scorer import FACTS, SEEN, Known, Refused, Scored
+from hki_ml.batch.scorer import FACTS, SEEN, Known, Pinned, Refused, Scored
 from hki_ml.errors import BadInput
 from hki_ml.ports import Lake, OnlineRow
 from hki_ml.serving import valuations
@@ -69,7 +69,7 @@ class HomeBulk:
 
     def known(self, lake: Lake, pinned: Mapping[str, Any], as_of: datetime) -> Known:
         """Return the newest facts of each home."""
-        return Known(SCHEMA, _newest(lake, pinned[TABLE], as_of), {})
+        return Known(SCHEMA, newest(lake, pinned[TABLE], as_of), {})
 
     def facts(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row's facts under the names of columns.
@@ -96,7 +96,9 @@ class HomeBulk:
             raise BadInput("latitude: expected real coordinates or none, got 0, 0")
         return home
 
-    def open(self, folders: Mapping[str, tuple[Path, str]], _: Sequence[str]) -> HomeFileScorer:
+    def open(
+        self, folders: Mapping[str, tuple[Path, str]], _: Sequence[str], _pinned: Pinned
+    ) -> HomeFileScorer:
         """Return the scorer over the loaded room."""
         from hki_ml.models.valuation.appraiser import load
 
@@ -120,8 +122,8 @@ def _read(fact: str, value: Any) -> Any:
         raise BadInput(f"{camel(fact)}: expected a number, got {text[:60]!r}") from None
 
 
-def _newest(lake: Lake, version: int, as_of: datetime) -> Iterator[pa.RecordBatch]:
-    """Yield the last row of each home up to the moment."""
+def newest(lake: Lake, version: int, as_of: datetime) -> Iterator[pa.RecordBatch]:
+    """Yield the last row of each home up to the moment, under ``SCHEMA``."""
     if version < 0:
         return
     import duckdb

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from hki_ml.batch.scorer import SEEN, Known, Refused, Scored
+from hki_ml.batch.scorer import SEEN, Known, Pinned, Refused, Scored
 from hki_ml.errors import BadInput, HkiError, Unavailable
 from hki_ml.models.lead_scoring.bulk import are_alike, score_all
 from hki_ml.ports import Lake
@@ -84,7 +84,7 @@ class LeadBulk:
 
     def known(self, lake: Lake, pinned: Mapping[str, Any], as_of: datetime) -> Known:
         """Return all leads' states, and those that have moved since these were made."""
-        live = LiveLeads(_nobody())
+        live = LiveLeads(nobody())
         recall(lake, live)
         return Known(SCHEMA, _states(lake, pinned, SCHEMA), _newer(lake, pinned, live, as_of))
 
@@ -92,7 +92,9 @@ class LeadBulk:
         """Refuse: a lead is known by its id alone."""
         raise BadInput("expected the id of a lead")
 
-    def open(self, folders: Mapping[str, tuple[Path, str]], also: Sequence[str]) -> LeadFileScorer:
+    def open(
+        self, folders: Mapping[str, tuple[Path, str]], also: Sequence[str], _pinned: Pinned
+    ) -> LeadFileScorer:
         """Return the scorer over the loaded rooms."""
         models = {
             room: import_module(f"hki_ml.models.{room}.predict").load(folder, version)
@@ -102,7 +104,7 @@ class LeadBulk:
         return LeadFileScorer(self.model, models, versions, tuple(also))
 
 
-def _nobody() -> Any:
+def nobody() -> Any:
     """Return what stands for the store, which is not asked."""
     return None
 
@@ -172,7 +174,7 @@ class LeadFileScorer:
                 said[at] = self._ended(outcome)
         kept = sorted(said)
         seen = chunk[SEEN].to_pylist()
-        told = [said[at] | _source(seen[at], as_of) for at in kept]
+        told = [said[at] | source_of(seen[at], as_of) for at in kept]
         return Scored(
             kept, pa.Table.from_pylist(told, schema_of(self._model, self._also)), tuple(refused)
         )
@@ -203,7 +205,7 @@ class LeadFileScorer:
         return [found.get(at) or self._score_one(rows, at, as_of) for at in range(rows.num_rows)]
 
     def _score_one(self, rows: pa.Table, at: int, as_of: datetime) -> Row | Refused:
-        question = _question(rows, at, as_of)
+        question = question_at(rows, at, as_of)
         try:
             return of_answer(self._models[SCORING].answer(question.state, as_of=as_of))
         except Exception:  # as at the door: the caller is told nothing of it, the log everything
@@ -220,7 +222,7 @@ class LeadFileScorer:
                 told.append(score)
                 continue
             try:
-                told.append(score | await self._say(_question(rows, at, as_of), score))
+                told.append(score | await self._say(question_at(rows, at, as_of), score))
             except Exception:  # as at the door
                 log.exception("answer_failed", model=self._model)
                 told.append(Refused(at, "not_answered", "the model failed"))
@@ -231,18 +233,16 @@ class LeadFileScorer:
             "probability": score["probability"], "version": self.versions[SCORING],
             "fallback_level": "full",
         }  # fmt: skip
-        asks = {room: self._asking(room) for room in self.versions if room != SCORING}
+        asks = {
+            room: asking(room, self._models[room], version)
+            for room, version in self.versions.items()
+            if room != SCORING
+        }
         asks[SCORING] = _saying(scored)
-        desk = LeadDesk(asks, _nobody(), _nobody(), lambda: question.as_of, str)
+        desk = LeadDesk(asks, nobody(), nobody(), lambda: question.as_of, str)
         if self._model == CONVERSION:
             return of_conversion((await desk.converted(question)).said)
         return of_time((await desk.timed(question)).said)
-
-    def _asking(self, room: str) -> Callable[[LeadQuestion], Awaitable[Any]]:
-        async def ask(question: LeadQuestion) -> Any:
-            return reply_of(self._models[room], self.versions[room], question, CALLS[room])
-
-        return ask
 
     def _ended(self, outcome: str) -> Row:
         row = of_ended(outcome)
@@ -257,6 +257,15 @@ def _places(at: Sequence[int]) -> pa.Array:
     return pa.array(at, pa.int64())  # of no places Arrow would not know the kind
 
 
+def asking(room: str, model: Any, version: str) -> Callable[[LeadQuestion], Awaitable[Any]]:
+    """Return how a loaded room of leads is asked."""
+
+    async def ask(question: LeadQuestion) -> Any:
+        return reply_of(model, version, question, CALLS[room])
+
+    return ask
+
+
 def _saying(reply: Row) -> Callable[[LeadQuestion], Awaitable[Any]]:
     async def say(_: LeadQuestion) -> Any:
         return reply
@@ -264,12 +273,14 @@ def _saying(reply: Row) -> Callable[[LeadQuestion], Awaitable[Any]]:
     return say
 
 
-def _question(rows: pa.Table, at: int, as_of: datetime) -> LeadQuestion:
+def question_at(rows: pa.Table, at: int, as_of: datetime) -> LeadQuestion:
+    """Return what is asked of a row of a chunk."""
     row = rows.slice(at, 1).to_pylist()[0]
     return asked_of({name: plain(row[name]) for name in STATE}, row[SEEN], as_of)
 
 
-def _source(seen_at: datetime | None, as_of: datetime) -> Row:
+def source_of(seen_at: datetime | None, as_of: datetime) -> Row:
+    """Return how old a row's state is, and what that makes of the answer."""
     age = None if seen_at is None else max(0.0, (as_of - seen_at).total_seconds())
     is_stale = age is not None and age > STALE_AFTER_SECONDS
     return {

@@ -15,17 +15,27 @@ from urllib.parse import unquote
 import structlog
 
 from hki_ml.errors import HkiError
+from hki_ml.serving.call_list import Calls
 from hki_ml.serving.cards import Cards
 from hki_ml.serving.deals import DealDesk
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.exchange import JSON, Request, Response, encode, tagged
+from hki_ml.serving.health import Health
 from hki_ml.serving.investor_pages import Investors
 from hki_ml.serving.jobs import MOST_BYTES, Jobs
 from hki_ml.serving.lead_pages import Leads
 from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.lookups import Homes, Models
 from hki_ml.serving.openapi import document
-from hki_ml.serving.page import deals_page, docs_page, jobs_page, leads_page, valuation_page
+from hki_ml.serving.page import (
+    deals_page,
+    docs_page,
+    health_page,
+    jobs_page,
+    leads_page,
+    valuation_page,
+)
+from hki_ml.serving.portfolio import PortfolioDesk
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.problem import KINDS, Problem, ProblemError, of_error, respond
 from hki_ml.serving.value_property import ValueProperty
@@ -54,7 +64,8 @@ class Gateway:
 
     Parameters
     ----------
-    valuing, homes, models, desk, leads, events, predictions, cards, deals, investors, jobs
+    valuing, homes, models, desk, leads, events, predictions, cards, deals, investors, portfolio, jobs,
+    calls, health
         The handlers.
     body_max_bytes
         Largest body that is read.
@@ -72,7 +83,10 @@ class Gateway:
     cards: Cards
     deals: DealDesk
     investors: Investors
+    portfolio: PortfolioDesk
     jobs: Jobs
+    calls: Calls
+    health: Health
     body_max_bytes: int = 262_144
     observe: Observe = _unobserved
 
@@ -111,6 +125,8 @@ class Gateway:
             f"{API}/predict-conversion": self.desk.convert,
             f"{API}/predict-time-to-close": self.desk.time,
             f"{API}/match-investors": self.deals.matched,
+            f"{API}/match-portfolio": self.portfolio.planned,
+            f"{API}/assess-risk": self.deals.assessed,
             EVENTS: self.events,
             BATCH: self.jobs.create,
         }
@@ -134,12 +150,15 @@ class Gateway:
             "/leads": _leads,
             "/deals": _deals,
             "/jobs": _jobs,
+            "/health": _health,
             JOBS: self.jobs.all,
             "/docs": _docs,
             "/openapi.json": _openapi,
             f"{API}/properties": self.homes.search,
             f"{API}/models": self.models.all,
             f"{API}/leads": self.leads.search,
+            f"{API}/health": self.health.all,
+            f"{API}/call-list": self.calls.list,
             f"{API}/track-record": self.leads.track_record,
         }
         if path in fixed:
@@ -203,6 +222,10 @@ async def _deals(request: Request) -> Response:
 
 async def _jobs(request: Request) -> Response:
     return tagged(request, jobs_page())
+
+
+async def _health(request: Request) -> Response:
+    return tagged(request, health_page())
 
 
 async def _docs(request: Request) -> Response:

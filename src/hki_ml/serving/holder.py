@@ -7,24 +7,40 @@ present one stays. The last good version rests in the cache folder for the day t
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from hki_ml.errors import ArtifactRefused, HkiError
+from hki_ml.errors import ArtifactRefused, HkiError, NotFound
+from hki_ml.ledger import Experiment
 from hki_ml.ports import ModelRegistry, ModelVersion
+from hki_ml.serving.split import Split
 
 log = structlog.get_logger()
 M = TypeVar("M")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+
+
+class Experiments(Protocol):
+    """Where an experiment is found, and where its end is written down."""
+
+    def running(self, model: str) -> Experiment | None:
+        """Return the experiment of a model that runs now."""
+        ...
+
+    def stop(self, experiment: Experiment, reason: str) -> None:
+        """Write down that it ended, once, whoever else says so too."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +67,9 @@ class ModelHolder(Generic[M]):
     load
         Turns (folder, version) into a model that is ready to answer, warm-up included.
     cache
-        Folder of the last good versions.
+        Folder of the last good versions; services on one machine may share it.
+    experiments
+        What says which experiment runs, and takes word of one that had to stop; on the watching thread.
     """
 
     def __init__(
@@ -61,15 +79,19 @@ class ModelHolder(Generic[M]):
         registry: Callable[[], ModelRegistry],
         load: Callable[[Path, str], M],
         cache: Path,
+        experiments: Experiments | None = None,
     ) -> None:
         self.name = name
         self.held: Held[M] | None = None
+        self.split: Split | None = None
+        self._experiments = experiments
         self.has_looked = False
         self._registry = registry
         self._load = load
         self._cache = cache / name
         self._refused: str | None = None
         self._former: Held[M] | None = None
+        self._out: set[str] = set()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -90,6 +112,7 @@ class ModelHolder(Generic[M]):
         while not self._stop.is_set():
             try:
                 self.refresh()
+                self.refresh_split()
             except Exception:  # a thread's door: it must live on and try again
                 log.exception("model_refresh_failed", model=self.name)
             self.has_looked = True
@@ -111,14 +134,17 @@ class ModelHolder(Generic[M]):
             return False
         former = self._former
         if former is not None and former.version == champion.version:
-            self._swap(replace(former, is_last_good=False))
+            with self._alone():
+                self._swap(replace(former, is_last_good=False))
             return True
         return self._take(champion)
 
     def _take(self, champion: ModelVersion) -> bool:
         try:
-            folder = self._folder(champion)
-            model = self._load(folder, champion.version)
+            with self._alone():
+                folder = self._folder(champion)
+                model = self._load(folder, champion.version)
+                self._swap(Held(model, champion.version, folder=folder))
         except (ArtifactRefused, ValueError):
             self._refused = champion.version
             log.exception("model_refused", model=self.name, version=champion.version)
@@ -126,14 +152,59 @@ class ModelHolder(Generic[M]):
         except (HkiError, OSError) as error:
             log.warning("model_download_failed", model=self.name, error=str(error))
             return self._from_cache()
-        self._swap(Held(model, champion.version, folder=folder))
         return True
+
+    def refresh_split(self) -> None:
+        """Look once which experiment runs, and hold its challenger while some get its answers."""
+        split, held = self.split, self.held
+        if split is not None and split.tripped is not None and self._experiments is not None:
+            self.split = None
+            log.error("experiment_tripped", model=self.name, reason=split.tripped)
+            self._experiments.stop(split.experiment, split.tripped)
+        running = None if self._experiments is None else self._experiments.running(self.name)
+        if (
+            running is None
+            or held is None
+            or running.champion != held.version
+            or running.share <= 0
+            or running.name in self._out
+        ):
+            self.split = None
+        elif split is None or split.experiment.challenger != running.challenger:
+            self._begin(running)
+        elif split.experiment != running:
+            self.split = Split(running, split.model, split.failures)
+
+    def _begin(self, running: Experiment) -> None:
+        try:
+            version = self._registry().version(self.name, running.challenger)
+            with self._alone():
+                model = self._load(self._folder(version), version.version)
+        except (ArtifactRefused, NotFound, ValueError) as error:
+            self._out.add(running.name)
+            log.exception("challenger_refused", model=self.name, version=running.challenger)
+            if self._experiments is not None:
+                self._experiments.stop(running, f"it cannot be loaded: {error}")
+            return
+        except (HkiError, OSError) as error:  # nobody's fault in it: the next look tries again
+            log.warning("challenger_download_failed", model=self.name, error=str(error))
+            return
+        self.split = Split(running, model)
+        log.info("experiment_begun", model=self.name, version=running.challenger)
 
     def _swap(self, held: Held[M]) -> None:
         """Let another version answer; the one before stays warm, for the day it is wanted back."""
         self._former, self.held = self.held, held
         self._remember(held)
         log.info("model_swapped", model=self.name, version=held.version)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the cache of this model against the other services that share it."""
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with (self._cache / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _folder(self, champion: ModelVersion) -> Path:
         if not _VERSION.fullmatch(champion.version):
@@ -156,7 +227,9 @@ class ModelHolder(Generic[M]):
         draft.write_text(json.dumps({"version": held.version, "folder": inside}))
         os.replace(draft, note)  # noqa: PTH105 - the atomic swap is the point
         for other in self._cache.iterdir():
-            kept = {held.version, self._former.version if self._former else held.version}
+            kept = {each.version for each in (held, self._former) if each is not None}
+            if self.split is not None:
+                kept.add(self.split.experiment.challenger)
             if other.is_dir() and other.name not in kept:
                 shutil.rmtree(other, ignore_errors=True)
 
@@ -169,7 +242,8 @@ class ModelHolder(Generic[M]):
             folder = (self._cache / note["folder"]).resolve()
             if not folder.is_relative_to(self._cache.resolve()):
                 raise ArtifactRefused(f"expected a folder of the cache, got {folder}")
-            model = self._load(folder, note["version"])
+            with self._alone():
+                model = self._load(folder, note["version"])
         except (HkiError, OSError, ValueError, KeyError) as error:
             log.warning("no_last_good_model", model=self.name, error=str(error))
             return False

@@ -72,7 +72,7 @@ class LeadBoard:
     """
 
     def __init__(
-        self, lake: Callable[[], Lake], live: LiveLeads, scorer: Callable[[], Scorer | None]
+        self, lake: Callable[[], Lake], live: LiveLeads, scorer: Callable[..., Scorer | None]
     ) -> None:
         self._lake = lake
         self._live = live

@@ -50,7 +50,7 @@ class History:
 class LeadHistory:
     """Makes histories from the lake's events, as each state was known at its moment."""
 
-    def __init__(self, lake: Callable[[], Lake], scorer: Callable[[], Scorer | None]) -> None:
+    def __init__(self, lake: Callable[[], Lake], scorer: Callable[..., Scorer | None]) -> None:
         self._lake = lake
         self._scorer = scorer
         self._leads: tuple[int, pa.Table] | None = None
@@ -58,7 +58,7 @@ class LeadHistory:
 
     def of(self, lead_id: str, live: Sequence[AnyEvent], now: datetime) -> History:
         """Return the history of a lead up to now, with events that the lake does not have yet."""
-        scorer, lake = self._scorer(), self._lake()
+        scorer, lake = self._scorer(lead_id), self._lake()
         if scorer is None:
             return History([], [])
         rows = lake.read("events", where=("entity_id", lead_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,11 @@ import msgspec
 import structlog
 
 from hki_ml.errors import HkiError
-from hki_ml.serving.holder import ModelHolder
+from hki_ml.ledger import CHALLENGER_ARM, CHAMPION_ARM
+from hki_ml.serving.holder import Held, ModelHolder
 from hki_ml.serving.problem import Problem, of_error, unavailable
 from hki_ml.serving.replies import Reply
+from hki_ml.serving.split import Split
 from hki_ml.tables import LEAD_STATE
 
 log = structlog.get_logger()
@@ -29,14 +32,18 @@ class LeadQuestion:
 
     ``close_90`` is the lead score's probability, which the other rooms agree with; ``horizons_days``
     matters to the conversion alone, and ``curve`` (days and probability, as the conversion said them)
-    to the time to close, which agrees with it.
+    to the time to close, which agrees with it. ``entity`` is the lead's id, by which an experiment
+    knows which version answers; without one the champion does.
+    ``others`` is what the other rooms said, for the risk.
     """
 
     state: Mapping[str, Any]
     as_of: datetime
     close_90: float | None = None
     horizons_days: tuple[int, ...] = HORIZONS_DAYS
+    entity: str | None = None
     curve: tuple[tuple[int, float], ...] | None = None
+    others: Mapping[str, Any] | None = None
 
 
 class LeadScorer(Protocol):
@@ -103,8 +110,12 @@ def answer_all(
         return [unavailable(f"no {holder.name} model is loaded yet")] * len(questions)
     replies: list[Reply] = []
     level = "lastGoodModel" if held.is_last_good else "full"
+    split = holder.split
     for question in questions:
         try:
+            if split is not None:
+                replies.append(_of_arm(split, held, question, ask, level))
+                continue
             replies.append(reply_of(held.model, held.version, question, ask, level=level))
         except HkiError as error:
             replies.append(of_error(error))
@@ -112,6 +123,30 @@ def answer_all(
             log.exception("answer_failed", model=holder.name, model_version=held.version)
             replies.append(Problem("internal", "the model failed"))
     return replies
+
+
+def _of_arm(
+    split: Split,
+    held: Held[Any],
+    question: LeadQuestion,
+    ask: Callable[[Any, LeadQuestion], Any],
+    level: str,
+) -> dict[str, Any]:
+    """Return what the version says that answers this lead; the champion, if that one fails."""
+    arm = split.arm(question.entity)
+    begun = time.perf_counter()
+    said: dict[str, Any] | None = None
+    if arm == CHALLENGER_ARM:
+        try:
+            said = reply_of(split.model, split.experiment.challenger, question, ask, level=level)
+        except Exception as error:  # whatever it is, the lead gets an answer
+            log.exception("challenger_failed", model=split.experiment.model)
+            split.failed(type(error).__name__)
+            arm = CHAMPION_ARM
+    if said is None:
+        said = reply_of(held.model, held.version, question, ask, level=level)
+    split.took(arm, time.perf_counter() - begun)
+    return said if question.entity is None else {**said, "experiment": split.told(arm)}
 
 
 def reply_of(
@@ -157,6 +192,14 @@ def ask_time(model: TimeModel, question: LeadQuestion) -> Any:
     )
 
 
+def ask_risk(model: Any, question: LeadQuestion) -> Any:
+    """Put a question to the room of risk."""
+    from hki_ml.models.risk.answer import Others
+
+    others = Others(**(question.others or {}))
+    return model.answer(question.state, others, as_of=question.as_of)
+
+
 def a_first_question() -> LeadQuestion:
     """Return a question about a lead of whom nothing is known: it compiles what answers compile."""
     came = datetime(2020, 1, 1, tzinfo=UTC)
@@ -168,6 +211,7 @@ CALLS: dict[str, Callable[[Any, LeadQuestion], Any]] = {
     "lead_scoring": ask_scoring,
     "conversion": ask_conversion,
     "time_to_close": ask_time,
+    "risk": ask_risk,
 }
 """How each room of leads is asked, by its name."""
 

@@ -26,7 +26,7 @@ class Leads:
     board: LeadBoard
     history: LeadHistory
     record: TrackRecord
-    scorer: Callable[[], Scorer | None]
+    scorer: Callable[..., Scorer | None]
 
     async def search(self, request: Request) -> Response:
         """Return open leads by score, best first."""

@@ -233,7 +233,44 @@ class TrackRecordData(Shape):
     model_version: str | None
 
 
+class CallCandidate(Shape):
+    """A lead and what a call to it is expected to bring; ``gain`` is the change of P(it closes)."""
+
+    lead_id: str
+    score: int
+    gain: float
+    kind: Literal["correlational", "randomised"]
+    expected_profit_usd: float
+
+
+class PlannedCall(CallCandidate):
+    """A call: whose, and how many minutes after the first."""
+
+    caller: int
+    after_minutes: float
+
+
+class CallNotWorth(CallCandidate):
+    """A lead that is worth no call, and why."""
+
+    reason: str
+
+
+class CallListData(Shape):
+    """Whom to call, who found no time, and who is not worth a call."""
+
+    model_version: str
+    scored_at: str
+    terms: dict[str, float]
+    calls: list[PlannedCall]
+    no_time: list[CallCandidate] = Field(description="the first 200")
+    not_worth: list[CallNotWorth] = Field(description="the first 200")
+    counts: dict[str, int]
+    expected_profit_usd: float
+
+
 ANSWERS = (
+    CallListData,
     ScoreData,
     ConversionData,
     TimeData,

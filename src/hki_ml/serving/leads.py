@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -92,7 +92,9 @@ class LeadDesk:
             return Spoken(lead_render.ended(question.state["lead_outcome"]), {}, "full")
         score, odds, time = await self._agreeing(question)
         versions = _versions(score=score, conversion=odds, time=time)
-        return Spoken(lead_render.score(score, time), versions, _level(score))
+        return Spoken(
+            lead_render.score(score, time), versions, _level(score), _experiments(score, odds, time)
+        )
 
     async def converted(self, question: LeadQuestion) -> Spoken:
         """Return what ``predict-conversion`` says to a question."""
@@ -104,7 +106,10 @@ class LeadDesk:
         score = await self._ask(SCORING, question)
         odds = await self._ask(CONVERSION, replace(question, close_90=score["probability"]))
         return Spoken(
-            lead_render.conversion(odds), _versions(conversion=odds, score=score), _level(odds)
+            lead_render.conversion(odds),
+            _versions(conversion=odds, score=score),
+            _level(odds),
+            _experiments(odds, score),
         )
 
     async def timed(self, question: LeadQuestion) -> Spoken:
@@ -113,7 +118,9 @@ class LeadDesk:
             return Spoken(lead_render.ended_time(question.state["lead_outcome"]), {}, "full")
         score, odds, time = await self._agreeing(question)
         versions = _versions(time=time, score=score, conversion=odds)
-        return Spoken(lead_render.time(time), versions, _level(time))
+        return Spoken(
+            lead_render.time(time), versions, _level(time), _experiments(time, score, odds)
+        )
 
     async def find(self, lead_id: str, now: datetime) -> Lead:
         """Return the lead as of now.
@@ -161,7 +168,7 @@ class LeadDesk:
     ) -> Response:
         now = self.clock()
         lead = await self.find(lead_id, now)
-        question = asked_of(lead.state, lead.seen_at, now)
+        question = asked_of(lead.state, lead.seen_at, now, lead_id)
         spoken = await say(question)
         age = None if lead.seen_at is None else max(0.0, (now - lead.seen_at).total_seconds())
         is_stale = lead.is_stale or (age is not None and age > STALE_AFTER_SECONDS)
@@ -176,15 +183,21 @@ class LeadDesk:
                 "seenAt": None if lead.seen_at is None else iso(lead.seen_at),
                 "liveEvents": list(lead.live_events),
                 "horizonsDays": [days for days, _ in _horizons(spoken)],
+                **({"experiments": dict(spoken.experiments)} if spoken.experiments else {}),
             },
         )  # fmt: skip
         await self.log.write(prediction_id, said)
         return success(data)
 
 
-def asked_of(state: Mapping[str, Any], seen_at: datetime | None, as_of: datetime) -> LeadQuestion:
+def asked_of(
+    state: Mapping[str, Any],
+    seen_at: datetime | None,
+    as_of: datetime,
+    lead_id: str | None = None,
+) -> LeadQuestion:
     """Return the question about a state that was made at ``seen_at``."""
-    return LeadQuestion({**state, MADE_AT: seen_at}, as_of)
+    return LeadQuestion({**state, MADE_AT: seen_at}, as_of, entity=lead_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +207,7 @@ class Spoken:
     said: Mapping[str, Any]
     versions: Mapping[str, str]
     level: str
+    experiments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def envelope(
@@ -225,6 +239,12 @@ _ROOM_OF = {"score": SCORING, "conversion": CONVERSION, "time": TIME}
 
 def _versions(**replies: Mapping[str, Any]) -> dict[str, str]:
     return {_ROOM_OF[name]: reply["version"] for name, reply in replies.items()}
+
+
+def _experiments(*replies: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which experiments the answer was part of, by name, and in which arm."""
+    told = [reply["experiment"] for reply in replies if "experiment" in reply]
+    return {each["name"]: {k: v for k, v in each.items() if k != "name"} for each in told}
 
 
 def _level(reply: Mapping[str, Any]) -> str:

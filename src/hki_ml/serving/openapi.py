@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from hki_ml.serving import deal_shapes, job_shapes, lead_shapes, shapes
+from hki_ml.serving import deal_shapes, health_shapes, job_shapes, lead_shapes, shapes
 from hki_ml.serving.asked import ValuePropertyBody
+from hki_ml.serving.call_list import TERMS as CALL_TERMS
 from hki_ml.serving.deals import MatchBody
 from hki_ml.serving.event_door import EventsBody
 from hki_ml.serving.job_paths import job_paths
@@ -17,6 +18,7 @@ from hki_ml.serving.jobs import BatchBody
 from hki_ml.serving.lead_board import FILTERS as LEAD_FILTERS
 from hki_ml.serving.leads import ConversionBody, LeadBody
 from hki_ml.serving.operations import card, get, path, plain, post
+from hki_ml.serving.portfolio import PortfolioBody
 
 API = "/api/v1/ml"
 REF = "#/components/schemas/{model}"
@@ -28,13 +30,22 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     shapes.ModelData,
     shapes.ProblemBody,
     *lead_shapes.ANSWERS,
+    *health_shapes.ANSWERS,
     *deal_shapes.ANSWERS,
     *job_shapes.ANSWERS,
 )
 EXAMPLE = {"propertyId": "0001800010", "asOf": "2016-07-01"}
 LEAD = {"leadId": "lead_000123"}
 EVENT = {"eventType": "lead.replied", "entityId": "lead_000123", "properties": {"channel": "phone"}}
-BODIES = (ValuePropertyBody, LeadBody, ConversionBody, MatchBody, EventsBody, BatchBody)
+BODIES = (
+    ValuePropertyBody,
+    LeadBody,
+    ConversionBody,
+    MatchBody,
+    PortfolioBody,
+    EventsBody,
+    BatchBody,
+)
 
 
 @lru_cache(maxsize=1)
@@ -95,6 +106,14 @@ def _paths() -> dict[str, Any]:
             ("MatchBody", "MatchData"),
             LEAD | {"limit": 5},
         ),
+        f"{API}/match-portfolio": post(
+            "Who is offered which of many deals, placed at once; without leadIds all open ones",
+            ("PortfolioBody", "PortfolioData"),
+            {"offersPerDeal": 5},
+        ),
+        f"{API}/assess-risk": post(
+            "What can go wrong with a deal, and what it costs", ("LeadBody", "RiskData"), LEAD
+        ),
         "/api/v1/events": post(
             "Take in one event, or up to a thousand under events",
             ("EventsBody", "EventsTaken"),
@@ -131,6 +150,18 @@ def _paths() -> dict[str, Any]:
             "unavailable",
             parameters=[path("leadId")],
         ),
+        f"{API}/health": get(
+            "How the models do, over time, with intervals", "HealthData", "unavailable"
+        ),
+        f"{API}/call-list": get(
+            "Whom to call with the people and minutes that there are, by expected profit",
+            "CallListData",
+            "invalid-field",
+            "unavailable",
+            parameters=[
+                {"name": name, "in": "query", "schema": {"type": "number"}} for name in CALL_TERMS
+            ],
+        ),
         f"{API}/track-record": get("Whether scores came true", "TrackRecordData", "unavailable"),
         f"{API}/investors/{{investorId}}": get(
             "What is known of an investor, and the open deals that suit them",
@@ -139,8 +170,9 @@ def _paths() -> dict[str, Any]:
             "unavailable",
             parameters=[path("investorId")],
         ),
-        "/deals": plain("The page of deals: who buys, and why", "text/html"),
+        "/deals": plain("The page of deals: who buys, and what can go wrong", "text/html"),
         "/leads": plain("The page of leads: whom to call first, and why", "text/html"),
+        "/health": plain("The page of health: figures over time, drifts, freshness", "text/html"),
         **job_paths(),
         f"{API}/properties": get(
             "Search homes by a piece of their id or area",

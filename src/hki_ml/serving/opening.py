@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from hki_ml.decisions.calls import CallTerms
 from hki_ml.errors import HkiError
 from hki_ml.events import AnyEvent, encode
 from hki_ml.ports import FeatureStore, Lake, ModelRegistry
+from hki_ml.serving.call_list import Calls
 from hki_ml.serving.cards import Cards
-from hki_ml.serving.deals import MATCHING, DealDesk
+from hki_ml.serving.deals import MATCHING, RISK, DealDesk
 from hki_ml.serving.entities import OnlineEntities
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.gateway import Gateway, Observe
+from hki_ml.serving.health import Health
 from hki_ml.serving.homes import HomeFacts, HomeIndex
 from hki_ml.serving.investor_pages import Investors
-from hki_ml.serving.investors import OptedOut
+from hki_ml.serving.investors import Departures
 from hki_ml.serving.jobs import Jobs
 from hki_ml.serving.lately import recall
 from hki_ml.serving.lead_board import LeadBoard, Scorer
@@ -29,13 +32,21 @@ from hki_ml.serving.leads import LeadDesk
 from hki_ml.serving.live_leads import FRESH_SECONDS, SERVICE, LiveLeads, state_of
 from hki_ml.serving.lookups import Describe, Homes, Models
 from hki_ml.serving.openapi import document
-from hki_ml.serving.page import deals_page, docs_page, jobs_page, leads_page, valuation_page
+from hki_ml.serving.page import (
+    deals_page,
+    docs_page,
+    health_page,
+    jobs_page,
+    leads_page,
+    valuation_page,
+)
+from hki_ml.serving.portfolio import PortfolioDesk
 from hki_ml.serving.prediction_log import PredictionLog
 from hki_ml.serving.predictions import Predictions
 from hki_ml.serving.replies import Reply
 from hki_ml.serving.track_record import TrackRecord
 from hki_ml.serving.value_property import ValueProperty, new_prediction_id, utc_now
-from hki_ml.settings import ServingSettings
+from hki_ml.settings import Settings
 
 VALUATION = "valuation"
 
@@ -63,12 +74,13 @@ class Stores(Protocol):
 class Rooms:
     """How the models are asked and how they describe what serves, each by its name.
 
-    ``scorer`` gives the lead scorer itself, which a list needs; ``None`` while there is none.
+    ``scorer`` gives the lead scorer itself, which a list needs; ``None`` while there is none. With a
+    lead's id it gives the version that answers that lead.
     """
 
     asks: Mapping[str, Callable[[Any], Awaitable[Reply]]]
     describes: Mapping[str, Describe]
-    scorer: Callable[[], Scorer | None]
+    scorer: Callable[..., Scorer | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ def open_gateway(
     rooms: Rooms,
     way_in: WayIn,
     *,
-    settings: ServingSettings,
+    settings: Settings,
     observe: Observe,
     jobs: Jobs,
     clock: Clock | None = None,
@@ -107,14 +119,14 @@ def open_gateway(
         lambda: stores().features, SERVICE, state_of, fresh_seconds=FRESH_SECONDS
     )
     leads = LiveLeads(stored)
-    opted_out = OptedOut()
+    departures = Departures()
     desk = LeadDesk(rooms.asks, leads, log, time.now, time.new_id)
 
     def lake() -> Lake:
         return stores().lake
 
     board = LeadBoard(lake, leads, rooms.scorer)
-    deals = DealDesk(desk, valuing, rooms.asks[MATCHING], opted_out.ids)
+    deals = DealDesk(desk, valuing, rooms.asks[MATCHING], rooms.asks[RISK], departures.gone)
     return Gateway(
         valuing,
         Homes(HomeIndex(lambda: stores().lake), valuing),
@@ -132,14 +144,17 @@ def open_gateway(
             leads,
             LeadIds(lake, way_in.catch_up),
             time.now,
-            opted_out.take,
+            departures.take,
         ),
         Predictions(log, lake, way_in.catch_up),
         Cards(lambda: stores().registry, rooms.describes),
         deals,
         Investors(deals, board),
+        PortfolioDesk(deals, board),
         jobs,
-        body_max_bytes=settings.body_max_bytes,
+        Calls(board, rooms.scorer, time.now, CallTerms(**settings.money.model_dump())),
+        Health(lake, lambda: stores().registry, time.now),
+        body_max_bytes=settings.serving.body_max_bytes,
         observe=observe,
     )
 
@@ -161,6 +176,7 @@ def warm(gateway: Gateway) -> None:
     leads_page()
     deals_page()
     jobs_page()
+    health_page()
     docs_page(document())
     with contextlib.suppress(HkiError, OSError):
         found, _ = gateway.homes.index.search("", 1)

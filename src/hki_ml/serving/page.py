@@ -19,8 +19,17 @@ from hki_ml.serving.exchange import Response
 from hki_ml.serving.problem import KINDS
 
 HTML = "text/html; charset=utf-8"
-LEADS_SCRIPTS = ("wire", "parts", "leads_list", "leads_charts", "leads_card", "leads_app")
-DEALS_SCRIPTS = ("wire", "parts", "leads_list", "map", "deals_card", "deals_app")
+LEADS_SCRIPTS = (
+    "wire",
+    "parts",
+    "leads_list",
+    "leads_charts",
+    "leads_card",
+    "leads_calls",
+    "leads_app",
+)
+DEALS_SCRIPTS = ("wire", "parts", "leads_list", "map", "deals_card", "deals_plan", "deals_app")
+HEALTH_SCRIPTS = ("wire", "parts", "health_app")
 JOBS_SCRIPTS = ("wire", "jobs_list", "jobs_app")
 SCRIPTS = ("wire", "facts", "search", "value", "map", "grid", "drivers", "deal", "app")
 
@@ -64,6 +73,12 @@ def deals_page() -> Response:
 def jobs_page() -> Response:
     """Return the page at ``/jobs``."""
     return _page("jobs", ("page", "jobs"), JOBS_SCRIPTS)
+
+
+@lru_cache(maxsize=1)
+def health_page() -> Response:
+    """Return the page at ``/health``."""
+    return _page("health", ("page", "health"), HEALTH_SCRIPTS)
 
 
 def _page(html: str, styles: Sequence[str], scripts: Sequence[str]) -> Response:

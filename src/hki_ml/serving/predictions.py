@@ -24,6 +24,7 @@ MADE = "prediction.made"
 WHY = (
     "factors", "drivers", "actions", "riskFactors", "accelerationOpportunities", "stages",
     "valueDrivers", "comparables", "intervals", "confidence", "matches", "alternatives", "whyNot",
+    "subScores", "madeOf",
 )  # fmt: skip
 """The parts of an answer that say why."""
 

@@ -138,6 +138,8 @@ def _investment(deal: Investment) -> dict[str, Any]:
         "maximumAllowableOfferUsd": dollars(deal.maximum_allowable_offer_usd),
         "probabilityOfLoss": _share(deal.probability_of_loss),
         "expectedProfitUsd": dollars(deal.expected_profit_usd),
+        "acceptanceProbability": _share(deal.acceptance_probability),
+        "winnersCurseUsd": dollars(deal.winners_curse_usd),
         "renovationPotentialUsd": dollars(deal.renovation_potential_usd),
         "draws": int(deal.draws),
         "terms": _terms(deal.terms),

@@ -75,6 +75,8 @@ class Terms(Shape):
     selling_cost_rate: float
     target_margin_rate: float
     loss_probability: float
+    seller_minimum_rate: float
+    seller_minimum_sd: float
 
 
 class InvestmentFigures(Shape):
@@ -85,6 +87,8 @@ class InvestmentFigures(Shape):
     maximum_allowable_offer_usd: int
     probability_of_loss: float
     expected_profit_usd: int
+    acceptance_probability: float
+    winners_curse_usd: int
     renovation_potential_usd: int
     draws: int
     terms: Terms

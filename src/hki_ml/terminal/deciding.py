@@ -14,14 +14,14 @@ from hki_ml.terminal.errors import one_message
 def ledger(model: str) -> None:
     """Print every decision about a model's champion, newest last."""
     from hki_ml.catalog import room
-    from hki_ml.pipeline.ledger import entries
+    from hki_ml.ledger import entries
     from hki_ml.settings import load_settings
     from hki_ml.wiring import connect
 
     console = Console(highlight=False)
     with one_message():
         room(model)
-        known = entries(connect(load_settings()), model)
+        known = entries(connect(load_settings()).lake, model)
     if not known:
         console.print(f"nothing was decided about {model} yet")
         return
@@ -50,3 +50,41 @@ def roll_back(model: str, *, because: str, to: str | None) -> None:
         f"up within {settings.serving.reload_seconds:g} s",
         soft_wrap=True,
     )
+
+
+def experiment(what: str, model: str, *, because: str, share: float) -> None:
+    """Begin, look at, move on or end the experiment of a model."""
+    from hki_ml.errors import BadInput
+    from hki_ml.experimenting import judge, step
+    from hki_ml.ledger import entries, running
+    from hki_ml.pipeline import experiment as run
+    from hki_ml.settings import load_settings
+    from hki_ml.wiring import connect
+
+    now = datetime.now(UTC)
+    console = Console(highlight=False, soft_wrap=True)
+    with one_message():
+        if model not in run.SPLIT:
+            raise BadInput(f"expected a model of {', '.join(run.SPLIT)}, got {model}")
+        backend = connect(load_settings())
+        if what == "start":
+            run.start(backend, model, at=now, because=because)
+        elif what == "stage":
+            run.stage(backend, model, share, at=now, because=because)
+        elif what in {"show", "step"}:
+            found = (judge if what == "show" else step)(backend, model, at=now)
+            console.print(f"{found.action}: {found.reason}", markup=False)
+            console.print_json(data=found.evidence)
+        elif what != "end":
+            raise BadInput(f"expected start, show, step, stage or end, got {what!r}")
+        known = running(entries(backend.lake, model))
+        if what == "end" and known is not None:
+            run.end(backend, known, at=now, because=because)
+            known = None
+    if known is None:
+        console.print(f"no experiment of {model} runs")
+    else:
+        console.print(
+            f"{known.name}: version {known.challenger} answers {known.share:.0%} of the leads, "
+            f"{known.champion} the others, since {known.since:%Y-%m-%d %H:%M}"
+        )

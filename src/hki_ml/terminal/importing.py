@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,16 +22,28 @@ if TYPE_CHECKING:
 STEPS = {"read": "read and published", "ingested": "ingested"}
 
 
-def import_file(file: Path, mapping: Path, *, rejects: Path | None, dry_run: bool) -> None:
+def import_file(
+    file: Path, mapping: Path, *, rejects: Path | None, dry_run: bool, accept_unlike: bool
+) -> None:
     """Import the file, or say what would happen; print the table of what became of its rows."""
-    _show(file, mapping, rejects, lambda way_in: (way_in.dry_run if dry_run else way_in.run)(file))
+
+    def call(way_in: Import) -> Tally:
+        told = replace(way_in, accept_unlike=accept_unlike)
+        return (told.dry_run if dry_run else told.run)(file)
+
+    _show(file, mapping, rejects, call)
 
 
-def replay_file(file: Path, mapping: Path, *, rejects: Path | None) -> None:
+def replay_file(file: Path, mapping: Path, *, rejects: Path | None, accept_unlike: bool) -> None:
     """Import the mended rows and print the table of what became of them."""
     from hki_ml.pipeline.replay import replay
 
-    _show(file, mapping, rejects, lambda way_in: replay(file, way_in))
+    _show(
+        file,
+        mapping,
+        rejects,
+        lambda way_in: replay(file, replace(way_in, accept_unlike=accept_unlike)),
+    )
 
 
 def suggest_mapping(file: Path) -> None:
@@ -76,6 +89,8 @@ def _print(tally: Tally, rejects: Path | None) -> None:
     console = Console(soft_wrap=True)
     for warning in tally.warnings:
         console.print(Text.assemble(("warning ", "bold yellow"), warning))
+    for reason in tally.held:
+        console.print(Text.assemble(("held ", "bold red"), reason))
     table = Table("rows", "", "", title="what became of them", title_justify="left")
     table.add_row(f"{tally.read:,}", "read", "")
     table.add_row(f"{tally.accepted:,}", "accepted", "now in the lake")

@@ -1,4 +1,4 @@
-"""``hki demo`` and ``hki serve`` as a person sees them."""
+"""``hki demo``, ``hki serve`` and ``hki platform`` as a person sees them."""
 
 from __future__ import annotations
 
@@ -63,3 +63,13 @@ def serve() -> None:
         f"serving on http://{host}:{port}/ (docs under /docs); Ctrl-C ends it"
     )
     os.execv(sys.executable, command)  # noqa: S606 - no shell: our own interpreter and arguments
+
+
+def platform() -> None:
+    """Start the parts, keep them up, and end them with the first signal."""
+    from hki_ml.platform.supervisor import Supervisor
+    from hki_ml.settings import load_settings
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with one_message():
+        Supervisor(load_settings(), Path.cwd(), console.print).run()

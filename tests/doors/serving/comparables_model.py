@@ -191,6 +191,8 @@ def _deal(value: float, spread: float, terms: InvestmentTerms) -> Investment:
         offer,
         float((profit < 0).mean()),
         float(profit.mean()),
+        1.0,
+        0.0,
         value * 0.04,
         len(sold),
         terms,

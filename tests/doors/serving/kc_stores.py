@@ -102,9 +102,9 @@ class _Files:
 class FileLake(_Files):
     name = "lake"
 
-    def version(self, _table: str) -> int:
+    def version(self, table: str) -> int:
         self._awake()
-        return 0
+        return 0 if (self._home / f"{table}.parquet").exists() else -1
 
     def read(self, table: str, *, columns: Sequence[str] | None = None):
         self._awake()

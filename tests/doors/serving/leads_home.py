@@ -16,6 +16,7 @@ from kc_client import Application, InProcess, living
 from hki_ml.pipeline.materialize import materialize
 from hki_ml.pipeline.promote import promote
 from hki_ml.pipeline.train import CHALLENGER, CHAMPION, train
+from hki_ml.serving.gateway import Gateway
 from hki_ml.settings import load_settings
 from hki_ml.simulation.run import simulate
 from hki_ml.simulation.world import World
@@ -25,7 +26,7 @@ from tests.unit.simulation.town import town
 ENDS = datetime(2016, 6, 1, tzinfo=UTC)
 NOW = ENDS + timedelta(hours=6)
 LEADS = 1_500
-ROOMS = ("lead_scoring", "conversion", "time_to_close", "investor_matching")
+ROOMS = ("lead_scoring", "conversion", "time_to_close", "investor_matching", "risk")
 
 
 @contextlib.contextmanager
@@ -40,7 +41,7 @@ def at_home(home: Path) -> Iterator[None]:
 
 
 def prepare(home: Path) -> Backend:
-    """Simulate a market below ``home`` and train the three models on it."""
+    """Simulate a market below ``home`` and train the models on it."""
     with at_home(home):
         backend = connect(load_settings())
         simulate(backend, World.before(ENDS, leads=LEADS), town(), now=ENDS)
@@ -99,10 +100,20 @@ def application(home: Path) -> Iterator[Application]:
 
 def set_clock(running: Application, now: datetime) -> None:
     """Let the service believe that it is this moment."""
-    gateway = running.service.opened
+    running.change(**handlers_at(running.service.opened, now))
+
+
+def handlers_at(gateway: Gateway, now: datetime) -> dict[str, object]:
+    """Return the handlers of a gateway that ask for the time, as they answer at this moment."""
     desk = replace(gateway.desk, clock=lambda: now)
-    running.change(
-        desk=desk,
-        leads=replace(gateway.leads, desk=desk),
-        events=replace(gateway.events, clock=lambda: now),
-    )
+    deals = replace(gateway.deals, desk=desk)
+    return {
+        "desk": desk,
+        "leads": replace(gateway.leads, desk=desk),
+        "deals": deals,
+        "investors": replace(gateway.investors, deals=deals),
+        "portfolio": replace(gateway.portfolio, deals=deals),
+        "events": replace(gateway.events, clock=lambda: now),
+        "calls": replace(gateway.calls, clock=lambda: now),
+        "health": replace(gateway.health, clock=lambda: now),
+    }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bentoml
 import httpx
-from leads_home import NOW, ROOMS
+from leads_home import NOW, ROOMS, handlers_at
 from served import serving
 
 from bentos.embedding import Door
@@ -20,14 +20,7 @@ from bentos.service import GATEWAY, GatewayService
 class LeadsGateway(GatewayService):
     def __init__(self) -> None:
         super().__init__()
-        opened = self.opened
-        desk = replace(opened.desk, clock=lambda: NOW)
-        type(self).opened = replace(
-            opened,
-            desk=desk,
-            leads=replace(opened.leads, desk=desk),
-            events=replace(opened.events, clock=lambda: NOW),
-        )
+        type(self).opened = replace(self.opened, **handlers_at(self.opened, NOW))
 
 
 HKI = bentoml.service(name="hki_ml", service_class=Door, **GATEWAY)(LeadsGateway)

@@ -124,7 +124,56 @@ def same_time(row, said):
     assert row["never_probability"] == said["neverProbability"]
 
 
-SAME = {"lead_scoring": same_score, "conversion": same_conversion, "time_to_close": same_time}
+@pytest.mark.parametrize(
+    ("model", "route"), [("risk", "assess-risk"), ("investor_matching", "match-investors")]
+)
+def test_a_file_of_deals_is_answered_as_the_service_answers_each_of_its_rows(
+    leads, leads_home, lead_ids, tmp_path, model, route
+):
+    asked = [*lead_ids[:25], *lead_ids[-3:]]  # the last have ended
+    job = begun(tmp_path, "leadId\n" + "\n".join(asked), model, chunk_rows=11)
+    assert runner(leads_home, LEADS_NOW).run(job).state == "done"
+    found = answers(job)
+    assert [row["entity_id"] for row in found] == asked
+    for row in found:
+        body = {"leadId": row["entity_id"]}
+        said = leads.post(f"/api/v1/ml/{route}", json=body).json()["data"]
+        assert row["feature_age_seconds"] == said["featureAgeSeconds"]
+        assert row["computed_at"] == said["computedAt"]
+        SAME[model](row, said)
+
+
+def same_risk(row, said):
+    assert row["band"] == said["band"]
+    assert row["fall_through_probability"] == said["fallThroughProbability"]
+    assert row["expected_loss_usd"] == said["expectedLossUsd"]
+    assert row["tail_loss_usd"] == said["tailLossUsd"]
+    assert (row["status"] == "ended") == (said["subScores"] == [])
+    for each in said["subScores"]:
+        assert row[f"{each['name']}_risk"] == each["score"]
+        assert (row[f"{each['name']}_reasons"] or "") == "; ".join(each["reasons"])
+
+
+def same_matches(row, said):
+    assert row["model_version"] == said["modelVersion"]
+    assert (row["asked"], row["admitted"]) == (said["asked"], said["admitted"])
+    assert (row["alternatives"] or "").split() == [e["investorId"] for e in said["alternatives"]]
+    for n in range(1, 6):
+        match = said["matches"][n - 1] if n <= len(said["matches"]) else None
+        assert row[f"match_{n}"] == (match and match["investorId"])
+        if match is not None:
+            assert row[f"match_{n}_probability"] == match["probability"]
+            assert row[f"match_{n}_reason_1"] == match["reasons"][0]["text"]
+            assert row[f"match_{n}_log_odds_1"] == match["reasons"][0]["logOdds"]
+
+
+SAME = {
+    "risk": same_risk,
+    "investor_matching": same_matches,
+    "lead_scoring": same_score,
+    "conversion": same_conversion,
+    "time_to_close": same_time,
+}
 
 
 def test_what_could_be_done_is_told_if_it_is_asked_for(leads, leads_home, lead_ids, tmp_path):
@@ -141,7 +190,7 @@ def test_what_could_be_done_is_told_if_it_is_asked_for(leads, leads_home, lead_i
 class KingCountyBulk(HomeBulk):
     """Homes valued by the model of these tests."""
 
-    def open(self, folders, _):
+    def open(self, folders, _, _pinned):
         folder, version = folders["valuation"]
         return HomeFileScorer(Held(load_comparables(folder, version), version))
 

@@ -123,6 +123,32 @@ def test_the_list_is_reached_by_tab_though_the_open_lead_is_filtered_out(page, a
     page.wait(f"{TITLE} === '{last}'")
 
 
+def test_the_calls_are_planned_by_keyboard_as_the_api_plans_them(page, asked):
+    page.ask("document.getElementById('callers').focus()")
+    page.ask("document.getElementById('callers').select()")
+    page.type("2")
+    page.key("Tab")
+    page.ask("document.getElementById('minutes').select()")
+    page.type("90")
+    page.key("Enter")
+    page.wait("document.activeElement.id === 'plan-card'")
+    planned = asked("call-list?callers=2&minutes=90")
+    rows = "[...document.querySelectorAll('#planned tbody tr')]"
+    shown = page.ask(
+        f"{rows}.map((row) => [row.children[0].textContent, row.querySelector('button').textContent])"
+    )
+    assert shown == [[str(each["caller"]), each["leadId"]] for each in planned["calls"]]
+    assert shown
+    told = page.ask("document.getElementById('planned').firstChild.textContent")
+    assert told.startswith(f"{planned['counts']['called']} calls, expected to bring $")
+    assert page.ask("document.querySelectorAll('#planned details li').length") == len(
+        planned["notWorth"][:20]
+    )
+    page.ask(f"{rows}[0].querySelector('button').focus()")
+    page.key("Enter")
+    page.wait(f"{TITLE} === '{shown[0][1]}'")
+
+
 def test_a_link_opens_its_lead_and_a_broken_one_the_best(page, leads_server, asked):
     leads = asked("leads?limit=500")["leads"]
     page.open(f"{leads_server}/leads#{leads[-1]['leadId']}")

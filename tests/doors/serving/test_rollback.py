@@ -13,7 +13,8 @@ import httpx
 import pytest
 from leads_home import ENDS, add_version, at_home
 
-from hki_ml.pipeline.ledger import entries, settle
+from hki_ml.ledger import entries
+from hki_ml.pipeline.ledger import settle
 from hki_ml.settings import load_settings
 from hki_ml.wiring import connect
 
@@ -84,5 +85,5 @@ def test_a_bad_version_is_taken_back_without_a_failed_request(
         record_testsuite_property("seconds_from_command_to_answer", asking.since[good] - begun)
         assert f"version {good} serves again instead of {bad}" in done.stdout
         assert asking.failed == []
-        last = entries(backend, ROOM)[-1]
+        last = entries(backend.lake, ROOM)[-1]
         assert (last.decision, last.version, last.reasons) == ("rolled back", good, ("a test",))

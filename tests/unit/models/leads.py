@@ -33,6 +33,7 @@ def lead_rows(leads=700, seed=0):
             "outcome": np.where(known, np.where(close < lose, "closed", "lost"), None),
             "ended_at": ended.where(known),
             "ended_known_at": ended.where(known),
+            "outcome_source": np.where(known, "crm", None),
         }
     )
     rows = landmarks(pa.Table.from_pandas(table, preserve_index=False), known_until=end)

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from hki_ml.errors import ArtifactRefused, Unavailable
+from hki_ml.ledger import Experiment
 from hki_ml.ports import ModelVersion
 from hki_ml.serving.holder import ModelHolder
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class FolderRegistry:
@@ -16,6 +22,7 @@ class FolderRegistry:
         self.champion: str | None = None
         self.silent = False
         self.downloads = 0
+        self.slow_seconds = 0.0
 
     def resolve(self, model: str, alias: str) -> ModelVersion | None:
         if self.silent:
@@ -24,8 +31,14 @@ class FolderRegistry:
             return None
         return ModelVersion(model, self.champion, "", {}, aliases=(alias,))
 
+    def version(self, model: str, version: str) -> ModelVersion:
+        if self.silent:
+            raise Unavailable("expected an answer, got silence")
+        return ModelVersion(model, version, "", {})
+
     def download(self, version: ModelVersion, into: Path) -> Path:
         self.downloads += 1
+        time.sleep(self.slow_seconds)
         (into / "model.txt").write_text(f"model {version.version}")
         return into
 
@@ -111,7 +124,8 @@ def test_only_the_last_good_version_and_the_one_before_keep_their_folders(hold, 
     for version in ("1", "2", "3"):
         registry.champion = version
         holder.refresh()
-    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["2", "3", "last_good.json"]
+    kept = sorted(p.name for p in (tmp_path / "m").glob("[!.]*"))
+    assert kept == ["2", "3", "last_good.json"]
 
 
 def test_the_version_before_comes_back_without_being_loaded_again(hold, registry):
@@ -146,3 +160,54 @@ def test_the_watching_thread_loads_and_ends(hold, registry):
     assert holder.held.version == "1"
     holder.close()
     assert not holder._thread.is_alive()
+
+
+def test_services_that_share_a_cache_do_not_clear_it_under_one_another(hold, registry):
+    registry.champion, registry.slow_seconds = "1", 0.05
+    services = [hold() for _ in range(4)]
+    with ThreadPoolExecutor(len(services)) as pool:
+        assert list(pool.map(lambda each: each.refresh(), services)) == [True] * len(services)
+    assert {each.held.model for each in services} == {"model 1"}
+
+
+class OneExperiment:
+    """An experiment of version 2 beside 1; takes note of what stopped it."""
+
+    def __init__(self, challenger: str) -> None:
+        self.experiment = Experiment(
+            "e", "m", champion="1", challenger=challenger, share=0.5, since=NOW, started=NOW
+        )
+        self.stopped: list[str] = []
+
+    def running(self, model: str) -> Experiment | None:
+        return self.experiment if model == self.experiment.model else None
+
+    def stop(self, experiment: Experiment, reason: str) -> None:
+        self.stopped.append(f"{experiment.name}: {reason}")
+
+
+def test_a_challenger_that_cannot_be_fetched_now_is_fetched_later(registry, tmp_path):
+    known = OneExperiment("2")
+    holder = ModelHolder(
+        "m", registry=lambda: registry, load=read, cache=tmp_path, experiments=known
+    )
+    registry.champion = "1"
+    holder.refresh()
+    registry.silent = True
+    holder.refresh_split()
+    assert (holder.split, known.stopped) == (None, [])
+    registry.silent = False
+    holder.refresh_split()
+    assert holder.split.model == "model 2"
+
+
+def test_a_challenger_that_cannot_be_loaded_ends_its_experiment(registry, tmp_path):
+    known = OneExperiment("2bad")
+    holder = ModelHolder(
+        "m", registry=lambda: registry, load=read, cache=tmp_path, experiments=known
+    )
+    registry.champion = "1"
+    holder.refresh()
+    holder.refresh_split()
+    holder.refresh_split()
+    assert known.stopped == ["e: it cannot be loaded: expected a good model"]

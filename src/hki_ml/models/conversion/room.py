@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from hki_ml.learning.lead_labels import landmarks
+from hki_ml.learning.lead_labels import known_until, landmarks
+from hki_ml.metrics.calibration import log_odds
 from hki_ml.models.conversion import artifact
 from hki_ml.models.conversion.evaluate import Backtest, losses_of
 from hki_ml.models.conversion.evaluate import backtest as run_backtest
 from hki_ml.models.conversion.explain import WITHIN_DAYS
 from hki_ml.models.conversion.predict import Conversion, at_days
 from hki_ml.models.conversion.train import train
-from hki_ml.models.model import Target, Trial
+from hki_ml.models.model import Speaker, Target, Trial
 
 NAME = "conversion"
 SERVICE = NAME
@@ -48,11 +50,7 @@ WORST_SUM = 0.15  # stated closings may be this much off those that came true
 
 def spine(tables: Mapping[str, pa.Table]) -> pd.DataFrame:
     """Return one row a lead and landmark; its state is joined as of that moment."""
-    leads = tables["leads"]
-    known = [
-        pd.Series(leads[name].to_pandas()).max() for name in ("created_known_at", "ended_known_at")
-    ]
-    return landmarks(leads, known_until=max(moment for moment in known if not pd.isna(moment)))
+    return landmarks(tables["leads"], known_until=known_until(tables["leads"]))
 
 
 def fit(
@@ -107,6 +105,18 @@ def losses(folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFram
     rows = frame[frame["created_at"] >= since]
     closed = model.closed(model.table(rows))
     return losses_of(rows, at_days(closed, np.array([WITHIN_DAYS]))[:, 0])
+
+
+def speaker(folder: Path) -> Speaker:
+    """Return the log-odds of closing within 90 days that a saved model gives."""
+    model = artifact.load(folder)
+    names = model.matrix.names
+
+    def margin(table: pd.DataFrame) -> NDArray[np.float64]:
+        closed = model.closed(table.to_numpy(np.float64))
+        return log_odds(at_days(closed, np.array([WITHIN_DAYS]))[:, 0])
+
+    return Speaker(names, lambda rows: pd.DataFrame(model.table(rows), columns=list(names)), margin)
 
 
 def save(fitted: Conversion, folder: Path, *, notes: Mapping[str, object]) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hki_ml.errors import NotEnoughData
+from hki_ml.learning.admission import admit, admit_table, closings
 from hki_ml.learning.lead_features import feature_frame
 from hki_ml.learning.lead_labels import closing_within, ends, hide_later, horizon_of, split_leads
 from hki_ml.learning.lead_matrix import fit_matrix
@@ -46,11 +47,16 @@ def train(
 
     Raises
     ------
+    GateRefused
+        If a feature is barred or knows the end, or ends are our own predictions; by name.
     NotEnoughData
         If fewer than 30 rows close.
     """
     known = hide_later(rows[rows["event_timestamp"] < as_of], as_of)
-    matrix, table = fit_matrix(learnable(known), known, horizon_days=horizon_of(known))
+    features, truth = learnable(known), closings(known)
+    admit(known, features, truth)
+    matrix, table = fit_matrix(features, known, horizon_days=horizon_of(known))
+    admit_table(known, matrix.names, table, truth)
     if rounds is None:
         rounds = choose_rounds(known, seed=seed, threads=threads)
     taught = periods(ends(known), most=MOST_PERIODS, seed=seed)

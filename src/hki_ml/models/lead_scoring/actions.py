@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from hki_ml.learning.lead_clock import CLOCK_FEATURES, KINDS, STAGES, Moments, at_moment
@@ -19,6 +20,7 @@ from hki_ml.models.lead_scoring.features import prepared
 from hki_ml.models.lead_scoring.scale import points_of
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 CORRELATIONAL, RANDOMISED = "correlational", "randomised"
 PRICE_GAP, ASKED = "property_price_gap", "lead_asking_price_usd"
@@ -45,6 +47,7 @@ CATALOGUE: tuple[Possible, ...] = (
     Possible("send_offer", ("lead.offer_made",), "offer", "Send an offer."),
 )  # fmt: skip
 AGREE_ON_PRICE = "agree_on_price"
+CONTACTED = KINDS.index("lead.contacted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +154,27 @@ def _after_activities(
             rows[:, names.index(name)] = clock[:, at]
     rows = prepared(rows, names)
     return [Idea(p.name, p.text, rows[i]) for i, p in enumerate(possible)]
+
+
+def as_called(states: pd.DataFrame, matrix: LeadMatrix) -> tuple[pd.DataFrame, BoolArray]:
+    """Return leads as they would be right after a call at their ``event_timestamp``, shape ``(n,)``.
+
+    Where lots are drawn for a quick call and this lead could still have it, that is the call, and the second
+    array says so: its effect is causal. Elsewhere a contact is added to what was done.
+    """
+    now = pd.DatetimeIndex(states["event_timestamp"]).as_unit("us").asi8 / 1e6
+    created = states["lead_created_at_us"].to_numpy(np.float64) / 1e6
+    facts, moments = (states[n].tolist() for n in ("lead_facts_json", "lead_moments_json"))
+    (lottery,) = LOTTERIES
+    drew = np.zeros(len(states), bool)
+    is_known = FACT_PREFIX + lottery.fact in matrix.rates
+    for at, (fact, moment) in enumerate(zip(facts, moments, strict=True)):
+        known = json.loads(fact) if isinstance(fact, str) and fact else {}
+        is_young = now[at] - created[at] <= lottery.until_days * 86_400
+        if is_known and is_young and known.get(lottery.fact) == lottery.drew:
+            drew[at] = True
+            facts[at] = json.dumps({**known, lottery.fact: lottery.better})
+            continue
+        kinds, times = json.loads(moment) if isinstance(moment, str) and moment else ([], [])
+        moments[at] = json.dumps([[*kinds, CONTACTED], [*times, float(now[at])]])
+    return states.assign(lead_facts_json=facts, lead_moments_json=moments), drew

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from hki_ml.learning.packed_trees import PackedTrees
 from hki_ml.models.lead_scoring.boosters import Recipe
 from hki_ml.models.lead_scoring.calibration import Curve, Doubt
 from hki_ml.models.lead_scoring.lean import Lean
+from hki_ml.models.lead_scoring.lots import LotEffect
 from hki_ml.models.lead_scoring.predict import Scorer
 
-FORMAT = 2
+FORMAT = 3
 FILES = ("model.json", "arrays.npz", "booster.txt")
 _TOLERANCE = 1e-4
 
@@ -37,6 +39,7 @@ def save(scorer: Scorer, folder: Path) -> None:
         "step": scorer.step,
         "widest": scorer.doubt.widest,
         "expected": list(scorer.expected),
+        "lots": {name: asdict(effect) for name, effect in scorer.lots.items()},
         "note": dict(scorer.note),
     }
     arrays = {
@@ -86,6 +89,7 @@ def load(folder: Path) -> Scorer:
         typical=arrays["typical"],
         expected=tuple(said["expected"]),
         check=(arrays["check/table"], arrays["check/native"]),
+        lots={name: LotEffect(**effect) for name, effect in said["lots"].items()},
         note=said["note"],
     )
     table, native = scorer.check

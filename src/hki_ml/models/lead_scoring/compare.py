@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hki_ml.learning.fairness import Groups, treatment
+from hki_ml.learning.fairness import Groups
 from hki_ml.metrics.classification import auc, row_log_loss
+from hki_ml.metrics.groups import treatment
 from hki_ml.models.lead_scoring.boosters import LIGHTGBM, XGBOOST, Lesson, Recipe, grow
 from hki_ml.models.lead_scoring.lean import Lean, fit_lean
 
@@ -97,8 +98,10 @@ class Tried:
         return kept | ({"groups": dict(self.treated)} if self.treated else {})
 
 
-def compare(course: Course, *, seed: int, threads: int) -> tuple[Tried, list[Tried]]:
-    """Return the recipe to keep, and all that were tried.
+def compare(
+    course: Course, *, seed: int, threads: int, chosen: Recipe | None = None
+) -> tuple[Tried, list[Tried]]:
+    """Return the recipe to keep, and all that were tried; one that was chosen before is tried alone.
 
     Both libraries are always tried, with and without following the rate, without the columns that tell
     the time if there are any, and starting from a regression. Of recipes whose loss is within one
@@ -107,6 +110,9 @@ def compare(course: Course, *, seed: int, threads: int) -> tuple[Tried, list[Tri
     trees, and a curve learned from what weaker trees said would make the final ones' odds too timid.
     """
     tried: list[Tried] = []
+    if chosen is not None:
+        once = try_recipe(course, chosen, seed=seed, threads=threads, most_rows=ALL_ROWS)
+        return once, [once]
 
     def run(recipes: list[Recipe]) -> None:
         tried.extend(try_recipe(course, r, seed=seed, threads=threads) for r in recipes)

@@ -21,6 +21,7 @@ from hki_ml.errors import NotEnoughData
 from hki_ml.learning.judged import judged
 from hki_ml.learning.lead_features import feature_frame
 from hki_ml.learning.lead_labels import split_leads
+from hki_ml.learning.matured import microseconds
 from hki_ml.metrics.classification import row_log_loss
 from hki_ml.metrics.table import Row, Table
 from hki_ml.models.lead_scoring.boosters import Lesson
@@ -38,7 +39,7 @@ from hki_ml.models.lead_scoring.judging import (
 )
 from hki_ml.models.lead_scoring.labels import labels
 from hki_ml.models.lead_scoring.predict import Scorer
-from hki_ml.models.lead_scoring.train import Lessons, known_at, learn, microseconds, prepare
+from hki_ml.models.lead_scoring.train import Lessons, known_at, learn, prepare
 
 FloatArray = NDArray[np.float64]
 
@@ -92,11 +93,13 @@ class Backtest:
 
     def as_json(self) -> dict[str, object]:
         """Return everything for a JSON file."""
+        note = dict(self.scorer.note)
         return {
             **{table.title: table.as_json() for table in self.tables},
+            "tried": note.pop("tried"),
             "train_seconds": self.seconds,
             "peak_memory_gb": self.peak_memory_gb,
-            "note": dict(self.scorer.note),
+            "note": note,
         }
 
 

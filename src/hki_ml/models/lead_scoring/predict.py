@@ -7,27 +7,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from hki_ml.learning.lead_features import feature_frame, feature_row
 from hki_ml.learning.lead_matrix import LeadMatrix
 from hki_ml.learning.packed_trees import PackedTrees
-from hki_ml.models.lead_scoring.actions import drawn_by_lot, what_if
+from hki_ml.models.lead_scoring.actions import LOTTERIES, as_called, drawn_by_lot, what_if
 from hki_ml.models.lead_scoring.answer import LeadScore
 from hki_ml.models.lead_scoring.boosters import Recipe
 from hki_ml.models.lead_scoring.calibration import Curve, Doubt
 from hki_ml.models.lead_scoring.explain import Explainer
 from hki_ml.models.lead_scoring.features import RATE, prepared, starting_log_odds
 from hki_ml.models.lead_scoring.lean import Lean
+from hki_ml.models.lead_scoring.lots import LotEffect
 from hki_ml.models.lead_scoring.scale import points_of, recommendation_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = NDArray[np.float64]
+
+AnyNumber = TypeVar("AnyNumber", float, FloatArray)
 
 FRESH_DAYS = 90.0  # a state this old still speaks for a lead
 STALE_HALF_LIFE_DAYS = 180.0
@@ -57,6 +61,8 @@ class Scorer:
         Rows and what the tree library itself said of them, to be verified at load.
     text
         The trees in the library's own format.
+    lots
+        What was tried by lot, and its effect.
     note
         Where it comes from, what was tried, how it did in its trial.
     """
@@ -74,7 +80,13 @@ class Scorer:
     typical: FloatArray
     expected: tuple[str, ...]
     check: tuple[FloatArray, FloatArray]
+    lots: Mapping[str, LotEffect] = field(default_factory=dict)
     note: Mapping[str, Any] = field(default_factory=dict)
+
+    def lifted(self, name: str, margin: AnyNumber) -> AnyNumber:
+        """Return the log-odds after an action, with what lots say of it where it was tried by lot."""
+        effect = self.lots.get(name)
+        return margin if effect is None else margin + effect.log_odds
 
     def table(self, states: pd.DataFrame) -> FloatArray:
         """Return the matrix of leads at their ``event_timestamp``."""
@@ -143,6 +155,16 @@ class LeadScorer:
         """
         return self.scorer.margin(self.scorer.table(states))
 
+    def gain_of_calls(self, states: pd.DataFrame) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Return by how much a call now changes each P(close), and where that was tried by lot.
+
+        Equal to the actions of ``answer`` row by row, those that change nothing for the better included.
+        """
+        called, drew = as_called(states, self.scorer.matrix)
+        after, before = self.margin_of(called), self.margin_of(states)
+        after[drew] = self.scorer.lifted(LOTTERIES[0].name, after[drew])
+        return np.asarray(expit(after) - expit(before), np.float64), drew
+
     def answer(self, state: Mapping[str, Any], *, as_of: datetime) -> LeadScore:
         """Score one lead at a moment, with reasons that add up and what could be done.
 
@@ -170,7 +192,10 @@ class LeadScorer:
             1 - float(scorer.doubt(margins[:1])[0]), completeness, freshness(state, as_of)
         )
         score = points_of(margin)
-        actions = [idea.told(margin, float(m)) for idea, m in zip(ideas, margins[1:], strict=True)]
+        actions = [
+            idea.told(margin, scorer.lifted(idea.name, float(after)))
+            for idea, after in zip(ideas, margins[1:], strict=True)
+        ]
         actions = [action for action in actions if action.probability_change > 0]
         return LeadScore(
             probability=probability,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from hki_ml.learning.lead_labels import horizon_of, landmarks
+from hki_ml.learning.lead_labels import horizon_of, known_until, landmarks
 from hki_ml.models.lead_scoring import artifact
 from hki_ml.models.lead_scoring.evaluate import Backtest, Terms, judge
 from hki_ml.models.lead_scoring.evaluate import backtest as run_backtest
@@ -21,7 +21,7 @@ from hki_ml.models.lead_scoring.evaluate import losses as losses_of
 from hki_ml.models.lead_scoring.labels import labels
 from hki_ml.models.lead_scoring.predict import Scorer
 from hki_ml.models.lead_scoring.train import train
-from hki_ml.models.model import Target, Trial
+from hki_ml.models.model import Speaker, Target, Trial
 
 NAME = "lead_scoring"
 SERVICE = "lead_scoring"
@@ -44,18 +44,16 @@ RECORD = "trial record"
 
 def spine(tables: Mapping[str, pa.Table]) -> pd.DataFrame:
     """Return one row a lead and landmark at which it was open, with its end as far as it is known."""
-    leads = tables["leads"]
-    known = leads.select(["created_known_at", "ended_known_at"]).to_pandas()
-    rows = landmarks(leads, known_until=known.max().max())
-    source = leads.select(["lead_id", "outcome_source"]).to_pandas()
-    return rows.merge(source, on="lead_id", how="left", validate="many_to_one")
+    return landmarks(tables["leads"], known_until=known_until(tables["leads"]))
 
 
 def fit(
     frame: pd.DataFrame, *, as_of: datetime, seed: int, threads: int, trial: Trial | None = None
 ) -> Scorer:
-    """Return a scorer trained on what was known at ``as_of``, with a trial's record beside it."""
-    scorer = train(frame, as_of=pd.Timestamp(as_of), seed=seed, threads=threads)
+    """Return a scorer trained on what was known at ``as_of``, by a trial's recipe and with its record."""
+    judged = None if trial is None else trial.judged
+    chosen = judged.recipe if isinstance(judged, Scorer) else None
+    scorer = train(frame, as_of=pd.Timestamp(as_of), seed=seed, threads=threads, chosen=chosen)
     if trial is None:
         return scorer
     record = {
@@ -108,6 +106,17 @@ def losses(folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFram
         closed=said.closed, probability=said.probability
     )
     return losses_of(predictions)
+
+
+def speaker(folder: Path) -> Speaker:
+    """Return the calibrated log-odds that a saved scorer gives."""
+    scorer = artifact.load(folder)
+    names = scorer.matrix.names
+    return Speaker(
+        names,
+        lambda rows: pd.DataFrame(scorer.table(rows), columns=list(names)),
+        lambda table: scorer.margin(table.to_numpy(np.float64)),
+    )
 
 
 def save(fitted: Scorer, folder: Path, *, notes: Mapping[str, object]) -> None:

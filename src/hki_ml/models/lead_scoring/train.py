@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hki_ml.errors import GateRefused, NotEnoughData
+from hki_ml.errors import NotEnoughData
 from hki_ml.learning import fairness
+from hki_ml.learning.admission import admit, admit_table, closings
 from hki_ml.learning.lead_clock import CLOCK_FEATURES
 from hki_ml.learning.lead_features import feature_frame
 from hki_ml.learning.lead_labels import hide_later, horizon_of
 from hki_ml.learning.lead_matrix import LeadMatrix, fit_matrix
-from hki_ml.learning.leaks import Evidence, leaks, self_labels
 from hki_ml.learning.learnable import seen_too_seldom
 from hki_ml.learning.manifest import fingerprint
-from hki_ml.models.lead_scoring.boosters import Lesson, grow
+from hki_ml.learning.matured import microseconds
+from hki_ml.models.lead_scoring.boosters import Lesson, Recipe, grow
 from hki_ml.models.lead_scoring.calibration import (
     Curve,
     choose_step,
@@ -35,6 +36,7 @@ from hki_ml.models.lead_scoring.features import (
     starting_log_odds,
 )
 from hki_ml.models.lead_scoring.labels import Labels, labels
+from hki_ml.models.lead_scoring.lots import effects
 from hki_ml.models.lead_scoring.predict import Scorer
 
 FloatArray = NDArray[np.float64]
@@ -44,7 +46,6 @@ FEWEST_CLOSINGS = 30
 CLOCK = 0.4  # distance (Kolmogorov-Smirnov) of a column's earlier and later half: it tells the time
 NEARLY_ALL = 0.9  # a lead without what nine in ten have is incomplete
 USUAL = 0.5  # of a typical lead a fact is known if at least half of all leads have it
-RECORDED_SCORE, OUTCOME_SOURCE = "recorded_score", "outcome_source"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +59,16 @@ class Lessons:
     found: Labels
 
 
-def train(frame: pd.DataFrame, *, as_of: pd.Timestamp, seed: int = 0, threads: int = 1) -> Scorer:
+def train(
+    frame: pd.DataFrame, *, as_of: pd.Timestamp, seed: int = 0, threads: int = 1,
+    chosen: Recipe | None = None,
+) -> Scorer:  # fmt: skip
     """Train on the landmarks before ``as_of`` and what was known of their ends by then.
+
+    Parameters
+    ----------
+    chosen
+        How trees are grown, as a trial chose: what was judged is what is served. ``None`` compares.
 
     Raises
     ------
@@ -68,26 +77,33 @@ def train(frame: pd.DataFrame, *, as_of: pd.Timestamp, seed: int = 0, threads: i
     NotEnoughData
         With fewer than 30 closings, or none that did not close.
     """
-    return learn(prepare(frame, as_of=as_of), as_of=as_of, seed=seed, threads=threads)
+    lessons = prepare(frame, as_of=as_of)
+    return learn(lessons, as_of=as_of, seed=seed, threads=threads, chosen=chosen)
 
 
-def learn(lessons: Lessons, *, as_of: pd.Timestamp, seed: int = 0, threads: int = 1) -> Scorer:
+def learn(
+    lessons: Lessons, *, as_of: pd.Timestamp, seed: int = 0, threads: int = 1,
+    chosen: Recipe | None = None,
+) -> Scorer:  # fmt: skip
     """Train on rows that were prepared as of a moment."""
     course, usual = _course(lessons)
-    kept, tried = compare(course, seed=seed, threads=threads)
+    kept, tried = compare(course, seed=seed, threads=threads, chosen=chosen)
     curve, step, level, margin = _calibrated(lessons, kept)
     lesson = course.lesson_of(kept.recipe)
     known = np.flatnonzero(lesson.weight > 0)
     taught, _, lean = leaned(kept.recipe, course, lesson.take(known), lesson.take(known[:0]))
     grown = grow(kept.recipe, taught, course.directions, seed=seed, threads=threads)
     doubt = fit_doubt(margin, lesson.closed[kept.rows], np.ones(len(margin)))
-    return Scorer(
+    scorer = Scorer(
         matrix=lessons.matrix, recipe=kept.recipe, trees=grown.trees, lean=lean, text=grown.text,
         usual=usual, curve=curve, level=level, step=step, doubt=doubt,
         typical=_typical(lessons.table[known], usual, lessons.matrix.names),
         expected=_expected(lessons.features), check=grown.check,
         note=_note(lessons, tried, kept, (as_of, seed)),
     )  # fmt: skip
+    ended = lessons.found.matured
+    said = scorer.margin(lessons.table[ended])
+    return replace(scorer, lots=effects(lessons.features[ended], said, lessons.found.closed[ended]))
 
 
 def prepare(frame: pd.DataFrame, *, as_of: pd.Timestamp) -> Lessons:
@@ -97,50 +113,19 @@ def prepare(frame: pd.DataFrame, *, as_of: pd.Timestamp) -> Lessons:
     )
     rows = hide_later(rows.reset_index(drop=True), as_of)
     found = labels(rows)
-    closings = int(found.closed[found.weight > 0].sum())
-    if closings < FEWEST_CLOSINGS or closings == int((found.weight > 0).sum()):
+    closed = int(found.closed[found.weight > 0].sum())
+    if closed < FEWEST_CLOSINGS or closed == int((found.weight > 0).sum()):
         raise NotEnoughData(
             f"expected at least {FEWEST_CLOSINGS} closings and leads that did not close before "
-            f"{as_of:%Y-%m-%d}, got {closings} closings of {int((found.weight > 0).sum())} rows"
+            f"{as_of:%Y-%m-%d}, got {closed} closings of {int((found.weight > 0).sum())} rows"
         )
     features = feature_frame(rows)
-    reasons = fairness.why_barred(features, fairness.groups_of(rows)) + _self_labels(rows, found)
-    if reasons:
-        raise GateRefused(reasons)
+    truth = closings(rows)
+    admit(rows, features, truth)
     matrix, table = fit_matrix(features, rows, horizon_days=horizon_of(rows))
     table = prepared(table, matrix.names)
-    reasons = leaks(_evidence(rows, matrix, table, found))
-    if reasons:
-        raise GateRefused(reasons)
+    admit_table(rows, matrix.names, table, truth)
     return Lessons(rows, features, matrix, table, found)
-
-
-def _self_labels(rows: pd.DataFrame, found: Labels) -> tuple[str, ...]:
-    if OUTCOME_SOURCE not in rows:
-        return ()
-    said = rows[RECORDED_SCORE] if RECORDED_SCORE in rows else pd.Series(np.nan, rows.index)
-    truth: FloatArray = np.where(found.matured, found.closed, np.nan).astype(np.float64)
-    has_ended = rows["outcome"].notna().to_numpy()
-    return self_labels(
-        np.asarray(said, np.float64)[has_ended],
-        truth[has_ended],
-        rows[OUTCOME_SOURCE].to_numpy(object)[has_ended],
-    )
-
-
-def _evidence(rows: pd.DataFrame, matrix: LeadMatrix, table: FloatArray, found: Labels) -> Evidence:
-    """Return what the leak check looks at; the rate tells the time and is no feature."""
-    seen = [at for at, name in enumerate(matrix.names) if name != RATE]
-    has_ended = rows["outcome"].notna().to_numpy()
-    known = found.matured | has_ended
-    return Evidence(
-        table[:, seen],
-        [matrix.names[at] for at in seen],
-        np.where(known, found.closed, np.nan),
-        ~has_ended,
-        rows["landmark_days"].to_numpy(np.float64),
-        microseconds(rows["created_at"]).astype(np.float64),
-    )
 
 
 def _course(lessons: Lessons) -> tuple[Course, float]:
@@ -264,8 +249,3 @@ def _note(
         "data_fingerprint": fingerprint({"table": lessons.table, "closed": found.closed}),
         "tried": [t.as_json() for t in sorted(tried, key=lambda t: t.loss)],
     }
-
-
-def microseconds(times: pd.Series) -> IntArray:
-    """Return moments as microseconds since 1970 (UTC)."""
-    return np.asarray(times.astype("datetime64[us, UTC]").astype("int64"), np.int64)

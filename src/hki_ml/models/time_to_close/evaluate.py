@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hki_ml.learning.judged import WAITED
 from hki_ml.learning.judged import judged as judged_rows
 from hki_ml.learning.lead_labels import Ends, split_leads
 from hki_ml.metrics.clusters import clustered
@@ -123,7 +124,7 @@ def backtest(
     }
     side = [_row(name, judged, closed, base, seed) for name, closed in curves.items()]
     by_day = _by_landmark(judged, curves["ours"], base, seed)
-    losses = losses_of(split.test, judged.brier(curves["ours"]))
+    losses = losses_of(judged, curves["ours"])
     tables = (
         Table("side by side", side),
         Table("by landmark day", by_day),
@@ -131,17 +132,20 @@ def backtest(
     return Backtest(tables, time.perf_counter() - begun, model, losses)
 
 
-def losses_of(rows: pd.DataFrame, brier: FloatArray) -> pd.DataFrame:
-    """Return each row's part of the integrated Brier score, as ``Trial.losses`` wants them."""
+def losses_of(judged: Judged, closed: FloatArray) -> pd.DataFrame:
+    """Return each row's part of the integrated Brier score, and its time beside the one expected."""
+    rows, days, cause = judged.rows, judged.ends.days, judged.ends.cause
     pairs = zip(rows["lead_id"], rows["landmark_days"], strict=True)
-    return judged_rows(
+    found = judged_rows(
         example_id=[f"{lead}@{day:g}" for lead, day in pairs],
         happened_at=rows["event_timestamp"],
         entity=rows["lead_id"],
         segment=rows.get("lead_source"),
-        outcome=np.where(residual(rows).cause > 0, residual(rows).cause, np.nan),
-        loss=brier,
+        outcome=np.where(cause > 0, cause, np.nan),
+        loss=judged.brier(closed),
     )
+    said = (days, cause, judged.mean_days(closed))
+    return found.assign(**dict(zip(WAITED, said, strict=True)))
 
 
 def _by_landmark(judged: Judged, closed: FloatArray, base: FloatArray, seed: int) -> list[Row]:

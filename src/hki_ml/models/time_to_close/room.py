@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from hki_ml.learning.lead_labels import landmarks
-from hki_ml.models.model import Target, Trial
+from hki_ml.learning.lead_features import feature_frame
+from hki_ml.learning.lead_labels import known_until, landmarks
+from hki_ml.metrics.calibration import log_odds
+from hki_ml.models.model import Speaker, Target, Trial
 from hki_ml.models.time_to_close import artifact
 from hki_ml.models.time_to_close.evaluate import Backtest, Judged, losses_of
 from hki_ml.models.time_to_close.evaluate import backtest as run_backtest
-from hki_ml.models.time_to_close.predict import TimeToClose
+from hki_ml.models.time_to_close.predict import ANCHOR_DAYS, TimeToClose
 from hki_ml.models.time_to_close.train import train
 
 NAME = "time_to_close"
@@ -38,11 +41,7 @@ WORST_DECILES = 0.15  # "calibration within 15 %"
 
 def spine(tables: Mapping[str, pa.Table]) -> pd.DataFrame:
     """Return one row a lead and landmark; its state is joined as of that moment."""
-    leads = tables["leads"]
-    known = [
-        pd.Series(leads[name].to_pandas()).max() for name in ("created_known_at", "ended_known_at")
-    ]
-    return landmarks(leads, known_until=max(moment for moment in known if not pd.isna(moment)))
+    return landmarks(tables["leads"], known_until=known_until(tables["leads"]))
 
 
 def fit(
@@ -93,7 +92,24 @@ def losses(folder: Path, frame: pd.DataFrame, *, since: datetime) -> pd.DataFram
     rows = frame[frame["created_at"] >= since]
     judged = Judged.of(rows)
     closed = model.cox.at(model.curves(rows)[0], judged.times)
-    return losses_of(rows, judged.brier(closed))
+    return losses_of(judged, closed)
+
+
+def speaker(folder: Path) -> Speaker:
+    """Return the log-odds of closing within 90 days that a saved model gives."""
+    model = artifact.load(folder)
+    lens, names = model.lens, model.lens.matrix.names
+
+    def margin(table: pd.DataFrame) -> NDArray[np.float64]:
+        seen = table.to_numpy(np.float64)
+        closed, _ = model.cox.incidences(lens.design.of(seen), lens.strata(seen))
+        return log_odds(model.cox.at(closed, [ANCHOR_DAYS])[:, 0])
+
+    return Speaker(
+        names,
+        lambda rows: pd.DataFrame(lens.matrix.table(feature_frame(rows)), columns=list(names)),
+        margin,
+    )
 
 
 def save(fitted: TimeToClose, folder: Path, *, notes: Mapping[str, object]) -> None:

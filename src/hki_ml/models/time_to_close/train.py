@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hki_ml.errors import NotEnoughData
+from hki_ml.learning.admission import admit, admit_table, closings
 from hki_ml.learning.lead_features import feature_frame
 from hki_ml.learning.lead_labels import Ends, hide_later, horizon_of, split_leads
 from hki_ml.learning.lead_matrix import fit_matrix
@@ -68,12 +69,16 @@ def train(
 
     Raises
     ------
+    GateRefused
+        If a feature is barred or knows the end, or ends are our own predictions; by name.
     NotEnoughData
         If fewer than 30 rows close.
     """
     known = hide_later(rows[rows["event_timestamp"] < as_of], as_of)
-    features = learnable(known)
+    features, truth = learnable(known), closings(known)
+    admit(known, features, truth)
     matrix, table = fit_matrix(features, known, horizon_days=horizon_of(known))
+    admit_table(known, matrix.names, table, truth)
     stage = np.nan_to_num(table[:, matrix.names.index(STAGE)]).astype(np.int64)
     sample = Sample(known, table, residual(known), stage)
     tried: list[dict[str, object]] = []

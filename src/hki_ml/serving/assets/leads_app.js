@@ -56,6 +56,7 @@ function trialBands(bands) {
 let typing = null;
 for (const id of FILTERS) $(id).addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => list(false), 200); });
 $("filters").addEventListener("submit", (event) => { event.preventDefault(); list(false); });
+$("plan").addEventListener("submit", plan);
 $("more").addEventListener("click", () => list(true));
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !/INPUT|SELECT|TEXTAREA/.test(document.activeElement.tagName)) { event.preventDefault(); $("query").focus(); }

@@ -106,3 +106,13 @@ def test_a_backtest_tells_why_it_would_be_refused(rows):
     report["by month"]["all"]["off"]["value"] = 0.4
     report["90 days"]["logistic"]["log_loss"]["value"] = 0.01
     assert len(room.problems(report)) >= 2
+
+
+def test_whoever_watches_it_hears_what_it_answers(model, rows, tmp_path):
+    room.save(model, tmp_path, notes={})
+    speaker = room.speaker(tmp_path)
+    said = speaker.margin(speaker.table(rows.iloc[:20]))
+    for n in range(20):
+        state, as_of = asked(rows, n)
+        alone = dict(model.answer(state, as_of=as_of, horizons=(90,)).horizons)[90]
+        assert 1 / (1 + np.exp(-said[n])) == pytest.approx(alone, abs=1e-9)

@@ -166,3 +166,13 @@ def test_the_spine_is_a_row_a_lead_and_landmark_with_where_its_end_came_from():
     assert sorted(rows[rows["lead_id"] == "a"]["landmark_days"]) == [0, 1, 3]
     assert rows[rows["lead_id"] == "a"]["outcome_source"].eq("crm").all()
     assert (rows["known_until"] == born + 5 * DAY).all()
+
+
+def test_whoever_watches_it_hears_what_it_answers(trial, leads, tmp_path):
+    fitted = room.fit(leads, as_of=CUTOFF.to_pydatetime(), seed=0, threads=1, trial=trial)
+    room.save(fitted, tmp_path, notes={})
+    speaker, scorer = room.speaker(tmp_path), predict.load(tmp_path, "1").scorer
+    some = leads.iloc[:200]
+    said = speaker.margin(speaker.table(some))
+    assert (said == scorer.margin(scorer.table(some))).all()
+    assert said.std() > 0.1

@@ -180,3 +180,19 @@ def test_reasons_speak_of_the_features_behind_them_as_a_person_would():
         },
     )
     assert said == "reason for selling job move, lead recency 3.04, property value estimate unknown"
+
+
+def test_what_calls_change_is_what_the_actions_of_each_answer_say(scorer, leads):
+    from hki_ml.models.lead_scoring.predict import LeadScorer
+
+    rows = leads[leads["created_at"] >= CUTOFF].head(120).reset_index(drop=True)
+    room = LeadScorer(scorer, version="1")
+    gain, drew = room.gain_of_calls(rows)
+    assert not drew.any()  # nobody drew lots in this market
+    for at, row in enumerate(rows.to_dict("records")):
+        said = room.answer(row, as_of=row["event_timestamp"].to_pydatetime())
+        told = {action.action: action.probability_change for action in said.actions}
+        if gain[at] > 0:
+            assert told["call_within_a_day"] == pytest.approx(gain[at], abs=1e-12)
+        else:
+            assert "call_within_a_day" not in told

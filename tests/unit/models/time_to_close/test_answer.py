@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hki_ml.errors import ArtifactRefused
-from hki_ml.learning.judged import COLUMNS
+from hki_ml.learning.judged import COLUMNS, WAITED
 from hki_ml.models.time_to_close import room
 from hki_ml.models.time_to_close.predict import load
 from tests.unit.models.leads import state_of
@@ -130,6 +130,16 @@ def test_a_backtest_tells_why_it_would_be_refused(rows):
     report = json.loads(json.dumps(found.as_json()))
     assert report["side by side"]["ours"]["C"]["value"] > 0.6
     assert "side by side" in str(found)
-    assert tuple(found.losses) == COLUMNS
+    assert tuple(found.losses) == COLUMNS + WAITED
     report["side by side"]["ours"]["decile"]["value"] = 0.4
     assert any("decile" in problem for problem in room.problems(report))
+
+
+def test_whoever_watches_it_hears_what_it_answers(model, rows, tmp_path):
+    room.save(model, tmp_path, notes={})
+    speaker = room.speaker(tmp_path)
+    said = speaker.margin(speaker.table(rows.iloc[:20]))
+    for n in range(20):
+        state, as_of = asked(rows, n)
+        by = {day.days: day.closed for day in model.answer(state, as_of=as_of).distribution}
+        assert 1 / (1 + np.exp(-said[n])) == pytest.approx(by[90], abs=1e-9)
