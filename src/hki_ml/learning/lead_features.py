@@ -25,7 +25,6 @@ LANDMARK_DAYS: tuple[int, ...] = (0, 1, 3, 7, 14, 30)
 
 KEPT_NUMBERS: tuple[str, ...] = (
     "lead_source_quality",
-    "lead_source_quality_n",
     "lead_close_rate",
     "lead_asking_price_usd",
     "property_value_estimate",
@@ -43,7 +42,9 @@ KEPT_NUMBERS: tuple[str, ...] = (
     "history_home_last_closed",
     "history_home_last_days",
 )
-"""Numbers of the state that are features as they stand."""
+"""Numbers of the state that are features as they stand.
+
+How much a rate was made from (``lead_source_quality_n``) is none: it only grows, and tells time."""
 
 CALENDAR: tuple[str, ...] = ("time_month", "time_weekday", "time_hour")
 CATEGORIES: tuple[str, ...] = ("lead_source", "lead_area")

@@ -20,11 +20,11 @@ from hki_ml.learning.lead_clock import KINDS
 from hki_ml.ports import Lake
 from hki_ml.serving.asked import iso
 from hki_ml.serving.lead_board import BASE_ODDS, Scorer
-from hki_ml.tables import LEAD_STATE, MARKET_TREND, PROPERTY_FACTS, PROPERTY_VALUE, TIME
+from hki_ml.tables import LEAD_STATE, LIENS, MARKET_TREND, PROPERTY_FACTS, PROPERTY_VALUE, TIME
 from hki_ml.transforms.lead_state import Activity, Surroundings, lead_state
-from hki_ml.transforms.live_lead import after, in_order
+from hki_ml.transforms.live_lead import ENDS, after, in_order
 
-TOLD = ("lead.created", *KINDS, "lead.closed", "lead.lost")
+TOLD = ("lead.created", *KINDS, *ENDS)
 MOST_POINTS = 80  # the latest; a page shows no more
 SCORE_LEAD = "lead_scoring"
 
@@ -36,8 +36,9 @@ class History:
     Attributes
     ----------
     points
-        Each with ``at``, ``event``, ``score`` (points, not clipped) and its change since the one before:
-        ``timeDecay`` plus ``features`` is the difference, but for the last bits of a float.
+        Each with ``at``, ``events``, ``score`` (points, not clipped) and its change since the one before:
+        ``timeDecay`` plus ``features`` is the difference, but for the last bits of a float. One after the
+        last event tells what the latest materialization brought of the lead's source, home and market.
     answered
         What earlier answers said, by which version, and what the present version says of that moment:
         the difference is the change of the model.
@@ -56,8 +57,18 @@ class LeadHistory:
         self._leads: tuple[int, pa.Table] | None = None
         self._lock = threading.Lock()
 
-    def of(self, lead_id: str, live: Sequence[AnyEvent], now: datetime) -> History:
-        """Return the history of a lead up to now, with events that the lake does not have yet."""
+    def of(
+        self,
+        lead_id: str,
+        live: Sequence[AnyEvent],
+        now: datetime,
+        *,
+        seen_at: datetime | None = None,
+    ) -> History:
+        """Return the history of a lead up to now, with events that the lake does not have yet.
+
+        ``seen_at`` is when the state was made that answers are given from; ``None`` if there is none.
+        """
         scorer, lake = self._scorer(lead_id), self._lake()
         if scorer is None:
             return History([], [])
@@ -68,6 +79,9 @@ class LeadHistory:
         stored = {row["event_id"] for row in happened}
         fresh = [event for event in live if str(event.event_id) not in stored]
         moments = sorted({row["received_at"] for row in happened})[-MOST_POINTS:]
+        is_over = any(row["event_type"] in ENDS for row in happened)
+        if moments and seen_at is not None and seen_at > moments[-1] and not is_over:
+            moments.append(seen_at)
         states = self._states(lake, lead_id, rows, moments)
         names = [(row["received_at"], row["event_type"]) for row in happened]
         steps = [
@@ -118,6 +132,7 @@ def _around(lake: Lake, known: pa.Table, lead_id: str) -> Surroundings:
         lake.read("market_trend", where=("area", areas[-1]))
         if areas
         else MARKET_TREND.empty_table(),
+        lake.read("liens", where=("property_id", home)).cast(LIENS),
     )
 
 
@@ -127,7 +142,7 @@ def _points(
     steps = [step for step in steps if step[2].get("lead_created_at_us") is not None]
     if not steps:
         return []
-    is_over = any(name in ("lead.closed", "lead.lost") for _, names, _ in steps for name in names)
+    is_over = any(name in ENDS for _, names, _ in steps for name in names)
     if not is_over:
         steps = [*steps, (now, [], steps[-1][2])]
     before = [(state, moment) for (_, _, state), (moment, _, _) in pairwise(steps)]

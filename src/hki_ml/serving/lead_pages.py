@@ -40,7 +40,7 @@ class Leads:
         now = self.desk.clock()
         lead = await self.desk.find(lead_id, now)
         live = self.desk.leads.accepted(lead_id)
-        history = await asyncio.to_thread(self.history.of, lead_id, live, now)
+        history = await asyncio.to_thread(self.history.of, lead_id, live, now, seen_at=lead.seen_at)
         return success(
             {
                 "leadId": lead_id,

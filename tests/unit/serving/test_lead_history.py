@@ -87,3 +87,33 @@ def test_without_another_version_nothing_is_the_models_change(lake):
     assert [each["score"] for each in told.points] == [
         pytest.approx(score(-2.0)), pytest.approx(score(-2.0)),
     ]  # fmt: skip
+
+
+def test_what_the_night_learned_of_home_and_source_is_a_step_of_its_own(lake):
+    class ByRate:
+        version = "1"
+
+        def margin_of(self, frame):
+            return frame["lead_close_rate_n"].to_numpy(float)
+
+    import pyarrow as pa
+
+    came = CREATED - timedelta(
+        days=88
+    )  # whether they closed within 90 days is known two days later
+    ended = [
+        {
+            "lead_id": f"b{n}", "created_at": came, "created_known_at": came,
+            "ended_known_at": came + timedelta(days=40), "outcome": "lost",
+        }
+        for n in range(3)
+    ]  # fmt: skip
+    lake.append("leads", pa.Table.from_pylist(ended, schema=LEADS))
+    history = LeadHistory(lambda: lake, lambda _: ByRate())
+    night = NOW - timedelta(hours=6)
+    arrived, learned, now = history.of("a", (), NOW, seen_at=night).points
+    assert (learned["events"], learned["at"][:10]) == ([], night.date().isoformat())
+    assert learned["features"] == pytest.approx(score(3.0) - score(0.0))
+    assert arrived["score"] + learned["timeDecay"] + learned["features"] == learned["score"]
+    assert (now["score"], now["timeDecay"], now["features"]) == (learned["score"], 0.0, 0.0)
+    assert len(history.of("a", (), NOW).points) == 2

@@ -25,7 +25,7 @@ RISING = (
 FALLING = (
     "lead_recency", "recency_two_way_days", "history_contacts_unanswered", "property_price_gap",
 )  # fmt: skip
-FREE = ("history_stage_days", "lead_source_quality_n")
+FREE = ("history_stage_days",)
 
 
 def directions(matrix: LeadMatrix) -> IntArray:

@@ -29,7 +29,7 @@ RISING: tuple[str, ...] = (
 FALLING: tuple[str, ...] = ("title_is_clear",)
 """Features with which the risk never falls, and never rises."""
 SENSELESS: tuple[str, ...] = (
-    *CALENDAR, "lead_source_quality_n", "lead_asking_price_usd", "market_leads_count_1h",
+    *CALENDAR, "lead_asking_price_usd", "market_leads_count_1h",
     "market_leads_count_1d",
 )  # fmt: skip
 

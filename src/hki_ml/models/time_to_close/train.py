@@ -35,7 +35,7 @@ MOST_ROWS = 100_000  # more rows change the second digit of no coefficient
 MOST_ROWS_TRIED = 20_000
 TAUGHT_SHARE = 0.75  # of the leads, the earlier ones, when terms are chosen
 JUDGED_POINTS = 24
-TRENDS = ("lead_close_rate", "lead_source_quality", "lead_source_quality_n")
+TRENDS = ("lead_close_rate", "lead_source_quality")
 """Columns that move with the years more than they tell leads apart; the source has its own rate beside."""
 
 

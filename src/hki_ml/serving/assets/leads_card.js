@@ -31,12 +31,13 @@ function actions(score) {
 function history(card) {
   if (card.history.length < 1) return null;
   const told = (event) => words(event.replace("lead.", "").replace(".", "_"));
-  const steps = card.history.map((point) => make("tr", {}, cell(day(point.at)), cell(point.events.length ? point.events.map(told).join(", ") : "Now"),
+  const named = (point, i) => point.events.length ? point.events.map(told).join(", ") : i === card.history.length - 1 ? "Now" : "Source, home and market as known that night";
+  const steps = card.history.map((point, i) => make("tr", {}, cell(day(point.at)), cell(named(point, i)),
     cell(point.timeDecay === null ? "" : signedPoints(point.timeDecay), { class: tone(point.timeDecay || 0) }), cell(point.features === null ? "" : signedPoints(point.features), { class: tone(point.features || 0) }), cell(point.score.toFixed(1))));
   const older = card.answered.map((answer) => make("tr", {}, cell(day(answer.at)), cell(`Version ${answer.version} said ${answer.score}`), cell(""), cell(""), cell(`${signedPoints(answer.modelVersion)} by the model's change`)));
   return section("Score over time", scoreChart(card.history), make("details", {}, make("summary", {}, `Every step (${card.history.length})`),
     make("div", { class: "scroll" }, make("table", { class: "steps" }, heads("When", "What happened", "Time passing", "What happened adds", "Score"), make("tbody", {}, ...steps, ...older)))),
-    make("p", { class: "hint" }, "Each change is split exactly: what time alone did since the step before, and what the event did. Scores here are not clipped to 0–100."));
+    make("p", { class: "hint" }, "Each change is split exactly: what time alone did since the step before, and what was learned at it. Scores here are not clipped to 0–100."));
 }
 
 function outlook(conversion, time) {

@@ -16,7 +16,7 @@ function scoreChart(points) {
     : `L${x(times[i])},${y(Math.min(100, Math.max(0, point.score - point.features)))}L${x(times[i])},${y(scores[i])}`)).join("");
   return draw("svg", { class: "chart", viewBox: `0 0 ${WIDE} ${height}`, role: "img", "aria-label": `Score from ${Math.round(scores[0])} on ${day(points[0].at)} to ${Math.round(scores.at(-1))} on ${day(points.at(-1).at)}; every step stands in the table below` },
     ...grid, draw("path", { class: "line", d: path }),
-    ...points.map((point, i) => draw("circle", { class: point.events.length ? "spot" : "spot now", cx: x(times[i]), cy: y(scores[i]), r: 4 })),
+    ...points.map((point, i) => draw("circle", { class: i < points.length - 1 ? "spot" : "spot now", cx: x(times[i]), cy: y(scores[i]), r: 4 })),
     draw("text", { class: "soft", x: left, y: height - 6 }, day(points[0].at)),
     draw("text", { class: "soft", x: WIDE - right, y: height - 6, "text-anchor": "end" }, day(points.at(-1).at)));
 }
