@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hki_ml.alerts import alert, send
 from hki_ml.errors import NotFound
 from hki_ml.ledger import CHALLENGER_ARM, Experiment, entries, place, running
 from hki_ml.metrics.calibration import debiased_ece
 from hki_ml.metrics.groups import FOUR_FIFTHS, ByGroup, figures
 from hki_ml.metrics.sequential import difference, ratio_mismatch
 from hki_ml.metrics.table import Figure
-from hki_ml.pipeline.experiment import SPLIT, STAGES, end, stage, win
+from hki_ml.pipeline.experiment import SPLIT, STAGES, end, stage, tell_stopped, win
 from hki_ml.pipeline.groups import groups_of_leads
 from hki_ml.pipeline.ingest import ingest
 from hki_ml.serving.lead_model import CALLS, reply_of
@@ -86,10 +85,7 @@ def step_all(backend: Backend, *, at: datetime) -> tuple[Judgement, ...]:
             continue
         said = step(backend, model, at=at)
         if said.action == STOP:
-            summary = f"{model}: experiment {said.experiment.name} ended: {said.reason}"
-            send(
-                backend.settings, alert("experiment-stopped", said.experiment.name, summary), now=at
-            )
+            tell_stopped(backend, said.experiment, said.reason, at=at)
         found.append(said)
     return tuple(found)
 

@@ -19,6 +19,8 @@ PROMOTED, REFUSED, ROLLED_BACK, FOUND = "promoted", "refused", "rolled back", "f
 STAGED, ENDED = "experiment", "experiment ended"
 MOVES: tuple[str, ...] = (PROMOTED, ROLLED_BACK, FOUND)
 """Decisions after which another version serves; ``found``: somebody had moved the alias by hand."""
+FAULTS = "faults"
+"""In the evidence of a refusal: what is wrong with the version, whatever it was compared with."""
 CHAMPION_ARM, CHALLENGER_ARM = "champion", "challenger"
 
 
@@ -106,6 +108,14 @@ def before(known: Sequence[Entry], version: str) -> str | None:
     while found in bad:
         found = earlier.get(found)
     return found
+
+
+def refused_for(known: Sequence[Entry], version: str) -> tuple[str, ...]:
+    """Return what the last word of the gate about a version found wrong with it, if anything."""
+    said = [
+        each for each in known if each.version == version and each.decision in (PROMOTED, REFUSED)
+    ]
+    return tuple(said[-1].evidence.get(FAULTS, ())) if said else ()
 
 
 def taken_back(known: Sequence[Entry]) -> dict[str, Entry]:

@@ -285,6 +285,10 @@ class Orchestrator(Protocol):
         """Return when a run last said that it lives, if it ever did."""
         ...
 
+    def latest(self) -> dict[str, Run | None]:
+        """Return of each deployment by ``flow/name`` its latest run that came to an end, good or bad."""
+        ...
+
     def scheduled(self, *, now: datetime) -> dict[str, int]:
         """Return of each deployment that has an active schedule how many runs lie ahead of it."""
         ...

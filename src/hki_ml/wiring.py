@@ -19,6 +19,12 @@ class Backend:
     features: FeatureStore
     registry: ModelRegistry
 
+    @property
+    def runs(self) -> Orchestrator | None:
+        """Runs of flows, where this process is told of a Prefect server."""
+        url = os.environ.get("PREFECT_API_URL")
+        return connect_runs(url) if url else None
+
 
 def connect(settings: Settings) -> Backend:
     """Return the platform's backend: embedded engines, or the servers that the settings name."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hki_ml.alerts import recent
 from hki_ml.errors import Conflict, NotFound
 from hki_ml.ledger import before, entries, taken_back
 from hki_ml.pipeline.ledger import Decision, record, roll_back, settle
@@ -62,6 +63,9 @@ def test_every_decision_stands_with_who_when_why_and_what_it_replaced(backend, t
     assert (first.code, first.data_as_of) == ("1+abc", NOW.isoformat())
     assert first.by
     assert serving(backend) == three[0]
+    (told,) = recent(backend.settings)
+    assert (told.alert.severity, told.alert.runbook) == ("warning", "docs/runbooks/rolled-back.md")
+    assert f"version {three[0]} serves again instead of {three[1]}: odds do" in told.alert.summary
 
 
 def test_two_who_decide_at_once_are_one_who_wins_and_one_who_is_told(backend, three):

@@ -19,6 +19,7 @@ TIMEOUT_SECONDS = 10.0
 PAGE = 200
 BUSY = (429, 503)  # 503: SQLite is locked, which it is often
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+ENDED = ("COMPLETED", "FAILED", "CRASHED")  # what was cancelled is done by the next
 HEARTBEAT = "prefect.flow-run.heartbeat"
 EVENT_PREFIX = "prefect.flow-run."
 
@@ -89,6 +90,20 @@ class PrefectRuns:
         }
         found = self._ask("POST", "events/filter", asked)[1]["events"]
         return datetime.fromisoformat(found[0]["occurred"]) if found else None
+
+    def latest(self) -> dict[str, Run | None]:
+        """Return of each deployment its latest run that came to an end, good or bad; ``None`` before one."""
+        titles = {each["id"]: each["title"] for each in self._deployments()}
+        found: dict[str, Run | None] = {}
+        for at, title in sorted(titles.items(), key=lambda each: each[1]):
+            asked = {
+                "flow_runs": {"deployment_id": {"any_": [at]}, "state": {"type": {"any_": ENDED}}},
+                "sort": "END_TIME_DESC",
+                "limit": 1,
+            }
+            rows = self._ask("POST", "flow_runs/filter", asked)[1]
+            found[title] = _run(rows[0], titles) if rows else None
+        return found
 
     def scheduled(self, *, now: datetime) -> dict[str, int]:
         """Return of each deployment that has an active schedule how many runs lie ahead of it."""

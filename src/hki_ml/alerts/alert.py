@@ -27,6 +27,7 @@ KINDS: dict[str, Kind] = {
         "critical", "compliance", "a model picks a protected group less often than the others"
     ),
     "experiment-stopped": Kind("warning", "models", "an experiment ended because of harm"),
+    "rolled-back": Kind("warning", "models", "a champion was taken back"),
     "retraining-failed": Kind("warning", "models", "a retraining did not come to an end"),
     "run-failed": Kind("critical", "platform", "a flow failed after its own retries"),
     "run-gave-up": Kind("critical", "platform", "a run died again and again and is not resumed"),

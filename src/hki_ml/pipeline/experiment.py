@@ -7,8 +7,19 @@ from datetime import UTC, datetime
 
 import structlog
 
+from hki_ml.alerts import alert, send
 from hki_ml.errors import BadInput, Conflict, NotFound
-from hki_ml.ledger import ENDED, PROMOTED, STAGED, TABLE, Entry, Experiment, entries, running
+from hki_ml.ledger import (
+    ENDED,
+    PROMOTED,
+    STAGED,
+    TABLE,
+    Entry,
+    Experiment,
+    entries,
+    refused_for,
+    running,
+)
 from hki_ml.ledger import taken_back as were_taken_back
 from hki_ml.pipeline.ledger import Decision, record, settle
 from hki_ml.pipeline.train import CHALLENGER, CHAMPION
@@ -33,7 +44,8 @@ def start(backend: Backend, model: str, *, at: datetime, because: str) -> Entry:
     NotFound
         If one of the two is missing.
     Conflict
-        If an experiment runs already, both are the same, or the challenger was taken back before.
+        If an experiment runs already, both are the same, or the challenger was taken back before or
+        refused for what is wrong with it: an experiment asks which is better, not whether one is sound.
     """
     if model not in SPLIT:
         raise BadInput(
@@ -48,6 +60,9 @@ def start(backend: Backend, model: str, *, at: datetime, because: str) -> Entry:
         raise Conflict(f"champion and challenger of {model} are the same version")
     if challenger.version in were_taken_back(known):
         raise Conflict(f"version {challenger.version} of {model} was taken back before")
+    faults = refused_for(known, challenger.version)
+    if faults:
+        raise Conflict(f"version {challenger.version} of {model} was refused: {'; '.join(faults)}")
     name = f"{model}/{known[-1].number + 1 if known else 1}"
     staged = Decision(
         STAGED, challenger, champion.version, (because,), {"name": name, "share": STAGES[0]}
@@ -102,6 +117,12 @@ def end(backend: Backend, experiment: Experiment, *, at: datetime, because: str)
     raise Conflict(f"expected to end {experiment.name} within 5 attempts, others were faster")
 
 
+def tell_stopped(backend: Backend, experiment: Experiment, reason: str, *, at: datetime) -> None:
+    """Send the alert that an experiment ended because of harm."""
+    summary = f"{experiment.model}: experiment {experiment.name} ended: {reason}"
+    send(backend.settings, alert("experiment-stopped", experiment.name, summary), now=at)
+
+
 def win(backend: Backend, experiment: Experiment, *, at: datetime, because: str) -> Entry:
     """Let the challenger be champion.
 
@@ -139,5 +160,7 @@ class LedgerExperiments:
         return self._known[model]
 
     def stop(self, experiment: Experiment, reason: str) -> None:
-        """Write down that it ended."""
-        end(self._backend(), experiment, at=datetime.now(UTC), because=reason)
+        """Write down that it ended, and tell it: of several that notice, one does."""
+        at, backend = datetime.now(UTC), self._backend()
+        if end(backend, experiment, at=at, because=reason) is not None:
+            tell_stopped(backend, experiment, reason, at=at)

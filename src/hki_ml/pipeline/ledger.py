@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from hki_ml.alerts import alert, send
 from hki_ml.errors import Conflict, NotFound
 from hki_ml.ledger import FOUND, MOVES, ROLLED_BACK, TABLE, Entry, before, entries
 from hki_ml.pipeline.train import CHAMPION, code_version
@@ -87,6 +88,8 @@ def roll_back(
 ) -> Entry:
     """Let the version serve again that served before the present champion, or the one named.
 
+    It is told as well (``rolled-back``): what answers is older than what was promoted last.
+
     Raises
     ------
     NotFound
@@ -107,9 +110,11 @@ def roll_back(
     if version == champion.version:
         raise Conflict(f"version {version} of {model} serves already")
     back = backend.registry.version(model, version)
-    return record(
-        backend, Decision(ROLLED_BACK, back, champion.version, (because,)), at=at, after=known
-    )
+    taken = Decision(ROLLED_BACK, back, champion.version, (because,))
+    entry = record(backend, taken, at=at, after=known)
+    summary = f"{model}: version {version} serves again instead of {champion.version}: {because}"
+    send(backend.settings, alert("rolled-back", f"{model}/{entry.number}", summary), now=at)
+    return entry
 
 
 def _who() -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from hki_ml.catalog import room
 from hki_ml.errors import Conflict, NotFound
-from hki_ml.ledger import Entry, running, taken_back
+from hki_ml.ledger import FAULTS, Entry, running, taken_back
 from hki_ml.pipeline import gates
 from hki_ml.pipeline.answer_cost import answer_costs
 from hki_ml.pipeline.gates import Comparison, Protected, shrunken
@@ -94,9 +94,8 @@ def promote(backend: Backend, model: str, *, as_of: datetime) -> Verdict:
     reasons = refused or (*said.reasons, *moved)
     try:
         if not _said_already(known, candidate.version, decision, reasons):
-            taken = Decision(
-                decision, candidate, None if refused else replaced, reasons, said.evidence
-            )
+            evidence = {**said.evidence, FAULTS: list(said.refusals)}
+            taken = Decision(decision, candidate, None if refused else replaced, reasons, evidence)
             record(backend, taken, at=as_of, after=known)
     except Conflict as error:
         now = backend.registry.resolve(model, CHAMPION)

@@ -14,6 +14,7 @@ from hki_ml.ledger import MOVES, Entry, entries, running
 from hki_ml.ports import Lake, ModelRegistry
 from hki_ml.serving.asked import iso
 from hki_ml.serving.exchange import Request, Response, success
+from hki_ml.serving.health_runs import LastRuns
 from hki_ml.serving.naming import camel
 
 CHAMPION = "champion"
@@ -28,11 +29,12 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Reads the tables of the watch, the ledger and the registry."""
+    """Reads the tables of the watch, the ledger, the registry and how flows last ended."""
 
     lake: Callable[[], Lake]
     registry: Callable[[], ModelRegistry]
     clock: Callable[[], datetime]
+    runs: LastRuns
 
     async def all(self, _: Request) -> Response:
         """Answer ``health``."""
@@ -54,6 +56,7 @@ class Health:
             ),
             "dataIncidents": [_incident(each) for each in _of(incidents, EVERY)],
             "freshness": _freshness(lake, now),
+            "runs": self.runs.told(now),
         }
 
     def _model(

@@ -50,7 +50,7 @@ class IncidentTold(Shape):
     subject: str
     reason: str
     severity: str
-    route: Literal["retrain", "mend_data", "none"]
+    route: Literal["retrain", "mend_data", "audit", "none"]
     state: Literal["open", "handed_over"]
     since: str
 
@@ -76,6 +76,22 @@ class Freshness(Shape):
     hours: float | None
 
 
+class RunTold(Shape):
+    """How a deployment last ended; ``unknown`` before it ever did."""
+
+    deployment: str
+    state: State
+    ended_at: str | None
+    said: str
+
+
+class Runs(Shape):
+    """How the flows last ended, or why nobody can say."""
+
+    latest: list[RunTold]
+    unknown_because: str | None
+
+
 class HealthData(Shape):
     """How the models do."""
 
@@ -85,6 +101,7 @@ class HealthData(Shape):
     data_state: State
     data_incidents: list[IncidentTold]
     freshness: list[Freshness]
+    runs: Runs
 
 
 ANSWERS: tuple[type[Shape], ...] = (HealthData,)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from hki_ml.decisions.calls import CallTerms
 from hki_ml.errors import HkiError
 from hki_ml.events import AnyEvent, encode
-from hki_ml.ports import FeatureStore, Lake, ModelRegistry
+from hki_ml.ports import FeatureStore, Lake, ModelRegistry, Orchestrator
 from hki_ml.serving.call_list import Calls
 from hki_ml.serving.cards import Cards
 from hki_ml.serving.deals import MATCHING, RISK, DealDesk
@@ -19,6 +19,7 @@ from hki_ml.serving.entities import OnlineEntities
 from hki_ml.serving.event_door import EventDoor
 from hki_ml.serving.gateway import Gateway, Observe
 from hki_ml.serving.health import Health
+from hki_ml.serving.health_runs import LastRuns
 from hki_ml.serving.homes import HomeFacts, HomeIndex
 from hki_ml.serving.investor_pages import Investors
 from hki_ml.serving.investors import Departures
@@ -67,6 +68,11 @@ class Stores(Protocol):
     @property
     def registry(self) -> ModelRegistry:
         """Where versions and their figures stand."""
+        ...
+
+    @property
+    def runs(self) -> Orchestrator | None:
+        """Who runs the flows, if anybody does."""
         ...
 
 
@@ -153,7 +159,7 @@ def open_gateway(
         PortfolioDesk(deals, board),
         jobs,
         Calls(board, rooms.scorer, time.now, CallTerms(**settings.money.model_dump())),
-        Health(lake, lambda: stores().registry, time.now),
+        Health(lake, lambda: stores().registry, time.now, LastRuns(lambda: stores().runs)),
         body_max_bytes=settings.serving.body_max_bytes,
         observe=observe,
     )

@@ -110,6 +110,9 @@ def test_an_event_starts_the_retraining_with_typed_parameters(stack: Stack) -> N
         "window_end": None,
     }
     assert latest(backend.lake)["by-event"].state == "handed_over"
+    ended = stack.runs.latest()
+    assert len(ended) == len(FILE["deployments"])
+    assert ended["retrain/valuation"] == run
 
 
 def test_what_no_event_started_the_reconciler_starts_once(stack: Stack) -> None:
@@ -208,6 +211,7 @@ def test_a_run_that_failed_is_told(stack: Stack) -> None:
     assert "no such model" in run.message
     put_right(stack)
     assert "run-failed:promote/by-hand" in alerts(stack)
+    assert stack.runs.latest()["promote/by-hand"] == run
 
 
 def test_a_schedule_that_lies_still_is_told(stack: Stack) -> None:

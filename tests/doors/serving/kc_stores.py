@@ -86,6 +86,7 @@ class Stores:
         self.lake = FileLake(home)
         self.features = FileFeatures(home)
         self.registry = FileRegistry(home)
+        self.runs = None
 
 
 class _Files:

@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 from leads_home import ENDS, NOW, add_version, at_home
 
+from hki_ml.alerts import recent
 from hki_ml.errors import BadInput, Conflict, NotFound
 from hki_ml.experimenting import exposures, judge, step
-from hki_ml.ledger import ENDED, entries, running
+from hki_ml.ledger import ENDED, FAULTS, REFUSED, entries, running
 from hki_ml.pipeline import experiment as run
 from hki_ml.pipeline.ingest import ingest
-from hki_ml.pipeline.ledger import roll_back, settle
+from hki_ml.pipeline.ledger import Decision, record, roll_back, settle
 from hki_ml.pipeline.promote import promote
 from hki_ml.pipeline.train import CHALLENGER, CHAMPION, train
 from hki_ml.reproduce import Reproducer
@@ -105,6 +106,25 @@ def roll_back_ends_it(leads, backend, ids, two):
     waits(leads, ids, {two[0]})
     with pytest.raises(NotFound):
         judge(backend, ROOM, at=NOW)
+
+
+def test_who_was_refused_for_a_fault_is_not_tried_on_anybody(backend, two):
+    known = settle(backend, ROOM, at=NOW)
+    made = backend.registry.version(ROOM, two[1])
+    faults = {FAULTS: ["learned from fewer rows than the champion"]}
+    record(backend, Decision(REFUSED, made, None, ("fewer",), faults), at=NOW, after=known)
+    with pytest.raises(Conflict, match="was refused: learned from fewer rows"):
+        run.start(backend, ROOM, at=NOW, because="a test")
+    known = settle(backend, ROOM, at=NOW)
+    unclear = Decision(REFUSED, made, None, ("insufficient evidence",), {FAULTS: []})
+    record(backend, unclear, at=NOW, after=known)
+    begun = run.start(backend, ROOM, at=NOW, because="the gate could not tell")
+    running_now = running(entries(backend.lake, ROOM))
+    run.LedgerExperiments(lambda: backend).stop(running_now, "too many errors")
+    assert begun.evidence["name"] == running_now.name
+    told = [each.alert for each in recent(backend.settings)]
+    (stopped,) = [each for each in told if running_now.name in each.key]
+    assert stopped.summary.endswith("ended: too many errors")
 
 
 def test_lists_and_cards_show_what_each_lead_is_told(leads, backend, two):

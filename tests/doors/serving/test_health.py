@@ -11,9 +11,12 @@ import pytest
 from leads_home import NOW, at_home
 
 from hki_ml.catalog import ROOMS
+from hki_ml.errors import Unavailable
 from hki_ml.monitor_tables import MONITOR_CHECKS
+from hki_ml.ports import Run
 from hki_ml.serving import health_shapes
 from hki_ml.serving.health import MOST_POINTS, NEEDED, _history, _state
+from hki_ml.serving.health_runs import LastRuns
 from hki_ml.settings import load_settings
 from hki_ml.wiring import connect
 
@@ -99,6 +102,44 @@ def test_each_figure_has_as_many_points():
     told = _history(rows)
     assert len(told) == 3 * MOST_POINTS
     assert told[-1]["at"] > told[0]["at"]
+
+
+def run(state, message=""):
+    return Run("1", "bold-fox", "retrain/risk", {}, state, state.title(), message, NOW, NOW, 1)
+
+
+class Server:
+    """What a Prefect server would say, and how often it was asked."""
+
+    def __init__(self, **found):
+        self.found, self.asked = found, 0
+
+    def latest(self):
+        self.asked += 1
+        if not self.found:
+            raise Unavailable("expected Prefect at http://127.0.0.1:1/api, got: refused")
+        return self.found
+
+
+def test_runs_are_told_as_they_last_ended_and_unknown_before_or_without_a_server(leads):
+    server = Server(risk=run("FAILED", "no lake"), valuation=run("COMPLETED"), monitor=None)
+    told = LastRuns(lambda: server).told(NOW)
+    stands = {each["deployment"]: (each["state"], each["said"]) for each in told["latest"]}
+    assert stands == {
+        "risk": ("alarm", "Failed: no lake"), "valuation": ("ok", "Completed"),
+        "monitor": ("unknown", "never ended"),
+    }  # fmt: skip
+    away = LastRuns(Server).told(NOW)
+    assert (away["latest"], "refused" in away["unknownBecause"]) == ([], True)
+    assert "PREFECT_API_URL" in read(leads)[0]["runs"]["unknownBecause"]
+
+
+def test_a_server_is_asked_for_its_runs_once_in_half_a_minute():
+    server = Server(risk=run("COMPLETED"))
+    runs = LastRuns(lambda: server)
+    for second in (0, 10, 29, 31, 45):
+        runs.told(NOW + timedelta(seconds=second))
+    assert server.asked == 2
 
 
 @pytest.mark.browser

@@ -59,6 +59,13 @@ function card(each) {
     ...(each.decisions.length ? [make("h3", {}, "Decisions"), table(["When", "What", "Version", "Why"], each.decisions.map((d) => row(day(d.at), d.decision, d.version, d.reasons.join("; "))))] : []));
 }
 
+function runs(told) {
+  if (told.unknownBecause) return [make("p", {}, "Unknown: ", told.unknownBecause)];
+  const order = { alarm: 0, unknown: 1, ok: 2 };
+  return [table(["", "Flow", "Last ended", "How"], [...told.latest].sort((a, b) => order[a.state] - order[b.state]).map((each) => row(state(each.state), each.deployment,
+    each.endedAt ? `${day(each.endedAt)}, ${each.endedAt.slice(11, 16)} UTC` : "unknown", each.said)))];
+}
+
 async function look() {
   try {
     const data = await call("/health");
@@ -67,6 +74,7 @@ async function look() {
       each.champion ? each.champion.version : "none", String(each.incidents.length)))));
     $("data").replaceChildren(make("p", {}, "Data: ", state(data.dataState)), ...incidents(data.dataIncidents), make("h3", {}, "How fresh"),
       table(["What", "Newest", "Hours ago"], data.freshness.map((each) => row(each.what, each.newestAt ? day(each.newestAt) : "unknown", each.hours === null ? "unknown" : numberFormat.format(each.hours)))), checks(data.data));
+    $("runs").replaceChildren(...runs(data.runs));
     $("models").replaceChildren(...data.models.map(card));
     say(`${data.models.length} models: ${data.models.filter((each) => each.state === "alarm").length} with an alarm`);
     $("trouble").replaceChildren();
