@@ -91,6 +91,7 @@ class Reproducer:
         )
         ask = self._assess if made.model == RISK else self._ask
         spoken = asyncio.run(ask(made.model, dict(made.versions), state, made))
+        spoken = replace(spoken, experiments=made.made_from.get("experiments", {}))
         seen_at = _moment(made.made_from["seenAt"])
         age = None if seen_at is None else max(0.0, (made.as_of - seen_at).total_seconds())
         says = envelope(

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,7 +173,8 @@ class JobFolder:
         with contextlib.suppress(Conflict), self.alone():
             progress = self.progress()
             if not progress.is_finished:
-                self.note(replace(progress, state="cancelled", step="waiting"))
+                ended = datetime.now(UTC).isoformat()
+                self.note(replace(progress, state="cancelled", step="waiting", ended_at=ended))
                 self.clear()
 
     @property

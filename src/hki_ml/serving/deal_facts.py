@@ -14,7 +14,11 @@ HOME_FACTS = (
 
 
 def of_lead(state: Mapping[str, Any], home: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the deal that a lead is about: its asking price, its home's worth and facts."""
+    """Return the deal that a lead is about: its asking price, its home's worth and facts.
+
+    What is asked stands for what it will be offered at, which nobody knows yet, and for itself: the
+    model compares both with what the caller found the home to be worth.
+    """
     text = state.get("lead_facts_json")
     facts: dict[str, Any] = orjson.loads(text) if text else {}
     known = home or {}
@@ -25,6 +29,7 @@ def of_lead(state: Mapping[str, Any], home: Mapping[str, Any] | None) -> dict[st
         "living_sqft": _first(known.get("living_sqft"), state.get("property_living_sqft")),
         "year_built": _first(known.get("year_built"), state.get("property_year_built")),
         "price_usd": state.get("lead_asking_price_usd"),
+        "asking_price_usd": state.get("lead_asking_price_usd"),
         "value_usd": state.get("property_value_estimate"),
         "condition": facts.get("condition"),
         "occupancy": facts.get("occupancy"),

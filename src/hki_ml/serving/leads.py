@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from hki_ml.errors import Unavailable
+from hki_ml.ledger import CHALLENGER_ARM, CHAMPION_ARM
 from hki_ml.serving import lead_render
 from hki_ml.serving.asked import Closed, Identifier, iso, validated
 from hki_ml.serving.exchange import Request, Response, success
@@ -230,7 +231,7 @@ def envelope(
         "degraded": level != "full",
         "fallbackLevel": level,
         "featureAgeSeconds": None if age_seconds is None else round(age_seconds, 3),
-        "experiment": "champion",
+        "experiment": _arm(spoken.experiments),
     }
 
 
@@ -245,6 +246,12 @@ def _experiments(*replies: Mapping[str, Any]) -> dict[str, Any]:
     """Return which experiments the answer was part of, by name, and in which arm."""
     told = [reply["experiment"] for reply in replies if "experiment" in reply]
     return {each["name"]: {k: v for k, v in each.items() if k != "name"} for each in told}
+
+
+def _arm(experiments: Mapping[str, Any]) -> str:
+    """Return ``challenger`` if any room's challenger had a part in the answer."""
+    tried = any(each["arm"] == CHALLENGER_ARM for each in experiments.values())
+    return CHALLENGER_ARM if tried else CHAMPION_ARM
 
 
 def _level(reply: Mapping[str, Any]) -> str:

@@ -80,6 +80,7 @@ def test_an_experiment_from_the_shadow_to_harm(leads, backend, two):
     now = running(entries(backend.lake, ROOM))
     for lead, said in zip(ids, split, strict=True):
         assert said["modelVersion"] == now.version_of(now.arm(lead))
+        assert said["experiment"] == now.arm(lead)
     assert [each["modelVersion"] for each in scored(leads, ids)] == [
         each["modelVersion"] for each in split
     ]

@@ -141,3 +141,4 @@ def test_a_job_that_waits_is_cancelled_at_once(tmp_path):
     folder.create(Job("j", "lead_scoring", "rows.csv", AS_OF.isoformat(), "x"))
     folder.cancel()
     assert folder.progress().state == "cancelled"
+    assert folder.progress().ended_at  # by which it is forgotten some day
