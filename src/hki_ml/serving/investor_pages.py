@@ -39,7 +39,7 @@ class Investors:
         if not 1 <= len(investor_id) <= 200:
             raise ProblemError(Problem("not-found", "no investor of that id is known"))
         board = await asyncio.to_thread(self.board.board, self.deals.desk.clock())
-        asked = open_deals(board, MOST_DEALS)
+        asked = await open_deals(self.deals, board, MOST_DEALS)
         reply = await self.deals.deals_of(investor_id, asked, LIMIT)
         if isinstance(reply, Problem):
             raise ProblemError(reply)
@@ -55,15 +55,16 @@ class Investors:
         )
 
 
-def open_deals(board: Board, most: int) -> list[dict[str, Any]]:
+async def open_deals(desk: DealDesk, board: Board, most: int) -> list[dict[str, Any]]:
     """Return the deals that somebody could buy now, those of the likeliest leads first."""
     rows = board.rows[board.rows["stage"].isin(STAGES)].head(most)
-    return [_deal(row) for row in rows.to_dict("records")]
+    return [await _deal(desk, row) for row in rows.to_dict("records")]
 
 
-def _deal(row: Mapping[Any, Any]) -> dict[str, Any]:
+async def _deal(desk: DealDesk, row: Mapping[Any, Any]) -> dict[str, Any]:
     state = {k: (None if v is None or v != v else v) for k, v in row.items()}  # noqa: PLR0124 - NaN
-    return {**deal_facts.of_lead(state, None), "deal_id": state["lead_id"]}
+    home = await desk.home(state.get("lead_property_id"))
+    return {**deal_facts.of_lead(state, home), "deal_id": state["lead_id"]}
 
 
 def _told(found: Mapping[str, Any], of_lead: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

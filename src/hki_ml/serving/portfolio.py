@@ -111,7 +111,7 @@ class PortfolioDesk:
         """Return the deals to place, and which of the leads are none, with why."""
         if body.lead_ids is None:
             board = await asyncio.to_thread(self.board.board, now)
-            return open_deals(board, MOST_DEALS), []
+            return await open_deals(self.deals, board, MOST_DEALS), []
         deals, left_out = [], []
         for lead_id in body.lead_ids:
             try:

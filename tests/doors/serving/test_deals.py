@@ -115,7 +115,9 @@ def test_an_investor_sees_the_deals_that_suit_with_the_same_odds(leads, matched,
     deal_shapes.InvestorData.model_validate(said, strict=True)
     scores = [each["score"] for each in said["deals"]]
     assert scores == sorted(scores, reverse=True)
-    assert deal in {each["leadId"] for each in said["deals"]}
+    shown = {each["leadId"]: each for each in said["deals"]}
+    assert shown[deal]["score"] == match["score"]
+    assert shown[deal]["probability"] == pytest.approx(match["probability"])
 
 
 def test_a_price_can_be_supposed(matched):
